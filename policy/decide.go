@@ -1,0 +1,196 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+)
+
+// Decider answers for one request.
+type Decider interface {
+	Decide(context.Context, *Request) Decision
+}
+
+// Decide is the whole path of a request. A step that returns an error ends it, and the
+// error's reason is the answer; an error of our own is Unavailable. There is nothing to
+// check for the caller but the Decision, and what no step filled in denies.
+func (e *Engine) Decide(ctx context.Context, r *Request) Decision {
+	d := Decision{RequestID: r.ID}
+	for _, step := range [...]step{
+		(*Engine).admit,        // is it one request, that every program reads alike?
+		(*Engine).match,        // which route?
+		(*Engine).authenticate, // what does its credential prove?
+		(*Engine).consumer,     // who is that in our books?
+		(*Engine).require,      // may they do this?
+		(*Engine).grant,        // what does the upstream hear of them?
+	} {
+		if err := step(e, ctx, r, &d); err != nil {
+			d.Reason, d.Err, d.Set = ReasonOf(err), err, nil
+			d.challenge()
+			return d
+		}
+	}
+	return d
+}
+
+type step func(*Engine, context.Context, *Request, *Decision) error
+
+// admit refuses what could be read in two ways.
+func (e *Engine) admit(_ context.Context, r *Request, _ *Decision) error {
+	err := r.fault
+	switch {
+	case err != nil:
+	case r.Path == "":
+		err = errors.New("request was not read")
+	case !e.methods[r.Method]:
+		return Refuse(BadRequest, "method %q is not known to any route", clip(r.Method))
+	default:
+		err = e.hosts.check(r.Host, r.Port, r.Scheme)
+	}
+	if err == nil {
+		err = e.guard.check(r.Header)
+	}
+	if err != nil {
+		return Refuse(BadRequest, "%v", err)
+	}
+	return nil
+}
+
+// match finds the route, and refuses a path that an upstream could take for one of
+// another route.
+func (e *Engine) match(_ context.Context, r *Request, d *Decision) error {
+	route := e.routes.match(r.Method, r.Host, r.Path)
+	if r.target.escaped {
+		if err := e.matchReadings(r, route); err != nil {
+			return err
+		}
+	}
+	if route == nil {
+		return Refuse(NoRoute, "no route matches %s %s%s", r.Method, r.Host, r.Path)
+	}
+	d.Route = route
+	return nil
+}
+
+func (e *Engine) matchReadings(r *Request, route *Route) error {
+	var accepted Encoded
+	if route != nil {
+		accepted = route.Encoded
+	}
+	if extra := r.target.encoded &^ accepted; extra != 0 {
+		return Refuse(BadRequest, "path has an escaped %s, which its route does not accept", extra)
+	}
+	readings, err := r.target.readings()
+	if err != nil {
+		return Refuse(BadRequest, "%v", err)
+	}
+	for _, path := range readings {
+		if other := e.routes.match(r.Method, r.Host, path); other != nil && other != route {
+			return Refuse(BadRequest, "an upstream could read the path as %s, which another route matches", path)
+		}
+	}
+	return nil
+}
+
+// authenticate asks the route's authenticators in their order. One that finds a
+// credential of its kind ends the search, be it good or bad.
+func (e *Engine) authenticate(ctx context.Context, r *Request, d *Decision) error {
+	if d.Route.Public != "" {
+		return nil
+	}
+	notMine := false
+	for i := range d.Route.Authenticate {
+		m := &d.Route.Authenticate[i]
+		identity, err := m.Authenticate(ctx, r)
+		switch {
+		case errors.Is(err, ErrNoCredential):
+			continue
+		case errors.Is(err, ErrNotMine):
+			notMine = true
+			continue
+		}
+		d.Method = m.Name
+		if err != nil {
+			return err
+		}
+		d.Identity = identity
+		if !identity.Expires.IsZero() && !e.now().Before(identity.Expires) {
+			return Refuse(Expired, "expired at %s", identity.Expires.UTC().Format(time.RFC3339))
+		}
+		return nil
+	}
+	if notMine {
+		return Refuse(BadCredential, "no authenticator of route %q knows the token's issuer", d.Route.Name)
+	}
+	return Refuse(NoCredential, "none of %s was presented", strings.Join(d.Route.methodNames(), ", "))
+}
+
+// consumer looks up whom the identity belongs to.
+func (e *Engine) consumer(ctx context.Context, _ *Request, d *Decision) (err error) {
+	if d.Identity == nil || d.Identity.ConsumerID == "" {
+		return nil
+	}
+	d.Consumer = d.Identity.Consumer
+	if d.Consumer == nil {
+		if d.Consumer, err = e.directory.Consumer(ctx, d.Identity.ConsumerID); err != nil {
+			return err
+		}
+	}
+	switch {
+	case d.Consumer == nil:
+		return Refuse(Forbidden, "no consumer %q", clip(d.Identity.ConsumerID))
+	case d.Consumer.Disabled:
+		return Refuse(Forbidden, "consumer %q is disabled", d.Consumer.ID)
+	}
+	return nil
+}
+
+// require holds the route's demands against who it is.
+func (e *Engine) require(_ context.Context, _ *Request, d *Decision) error {
+	want := &d.Route.Require
+	if len(want.Groups) > 0 && !intersects(d.Groups(), want.Groups) {
+		return Refuse(Forbidden, "in none of the groups %s", strings.Join(want.Groups, ", "))
+	}
+	for _, scope := range want.Scopes {
+		if !contains(d.Identity.Scopes, scope) {
+			return Refuse(MissingScope, "no scope %q", scope)
+		}
+	}
+	return nil
+}
+
+// grant says yes, and what the upstream hears. What does not apply is left out, and
+// everything that a client sent under these names is gone by then.
+func (e *Engine) grant(_ context.Context, r *Request, d *Decision) error {
+	set := make([]Field, 0, 8)
+	add := func(name, value string) {
+		if value != "" {
+			set = append(set, Field{name, value})
+		}
+	}
+	if d.Identity == nil {
+		add(HeaderAnonymous, "true")
+	} else {
+		add(HeaderCredential, HeaderValue(d.Identity.Credential))
+		add(HeaderScope, escapeValue(strings.Join(d.Identity.Scopes, " "), ""))
+		add(HeaderConsumerGroups, HeaderList(d.Groups()))
+	}
+	if d.Consumer != nil {
+		add(HeaderConsumerID, HeaderValue(d.Consumer.ID))
+		add(HeaderConsumerUsername, HeaderValue(d.Consumer.Username))
+		add(HeaderConsumerCustomID, HeaderValue(d.Consumer.CustomID))
+	}
+	add(HeaderRequestID, r.ID)
+	d.Set, d.Reason = set, OK
+	return nil
+}
+
+func intersects(a, b []string) bool {
+	for _, s := range a {
+		if contains(b, s) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,180 @@
+package policy
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Headers that tell an upstream who is calling. The names are Kong's, because people
+// already read them. In net/http's canonical form, as they stand in an http.Header.
+const (
+	HeaderConsumerID       = "X-Consumer-Id"
+	HeaderConsumerUsername = "X-Consumer-Username"
+	HeaderConsumerCustomID = "X-Consumer-Custom-Id"
+	HeaderConsumerGroups   = "X-Consumer-Groups"
+	HeaderCredential       = "X-Credential-Identifier"
+	HeaderScope            = "X-Authenticated-Scope"
+	HeaderAnonymous        = "X-Anonymous-Consumer"
+	HeaderRequestID        = "X-Request-Id"
+)
+
+// IdentityHeaders lists every header that we may set for an upstream and that no client
+// may send. Each is removed from a request before those that apply are set.
+func IdentityHeaders() []string {
+	return []string{
+		HeaderConsumerID, HeaderConsumerUsername, HeaderConsumerCustomID, HeaderConsumerGroups,
+		HeaderCredential, HeaderScope, HeaderAnonymous,
+	}
+}
+
+// IsIdentityHeader tells whether a name, in any spelling that collapses to it, is one of
+// the identity headers or of their families.
+func IsIdentityHeader(name string) bool {
+	for _, family := range [...]string{"x-consumer-", "x-credential-", "x-authenticated-", "x-stile-"} {
+		if hasFoldedPrefix(name, family) {
+			return true
+		}
+	}
+	const anonymous = "x-anonymous-consumer"
+	return len(name) == len(anonymous) && hasFoldedPrefix(name, anonymous)
+}
+
+// hasFoldedPrefix is strings.HasPrefix on the folded name, without building it: it runs
+// for every header of every request.
+func hasFoldedPrefix(name, prefix string) bool {
+	if len(name) < len(prefix) {
+		return false
+	}
+	for i := range len(prefix) {
+		if foldByte(name[i]) != prefix[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// readHeaders are those that a decision is made from, besides an authenticator's own.
+func readHeaders() []string {
+	return []string{
+		"Authorization", "Cookie", "Host", "Connection", "Upgrade", HeaderRequestID,
+		"X-Forwarded-Method", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Uri", "X-Forwarded-For",
+		"X-Original-Method", "X-Original-Uri", "X-Original-Url",
+	}
+}
+
+// guard refuses header names that could be taken for one that we read or set.
+type guard struct{ read map[string]bool } // folded names
+
+func newGuard(credentialHeaders []string) guard {
+	g := guard{read: map[string]bool{}}
+	for _, name := range slices.Concat(readHeaders(), credentialHeaders) {
+		g.read[foldName(name)] = true
+	}
+	return g
+}
+
+// check refuses identity headers in every spelling, and aliases of headers that we read:
+// a CGI upstream takes X_Api_Key and X.Api.Key for X-Api-Key.
+func (g guard) check(h http.Header) error {
+	for name := range h {
+		if IsIdentityHeader(name) {
+			return fmt.Errorf("client sent the identity header %q", clip(name))
+		}
+		if strings.ContainsAny(name, "_.") && g.read[foldName(name)] {
+			return fmt.Errorf("header %q is an alias of one that is read", clip(name))
+		}
+	}
+	return nil
+}
+
+// foldName lower-cases a field name and folds the characters that CGI, PHP and WSGI
+// cannot tell from a hyphen.
+func foldName(name string) string {
+	folded := []byte(name)
+	for i, c := range folded {
+		folded[i] = foldByte(c)
+	}
+	return string(folded)
+}
+
+func foldByte(c byte) byte {
+	switch {
+	case c == '_' || c == '.':
+		return '-'
+	case c >= 'A' && c <= 'Z':
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// single returns the value of a header that may stand once at most.
+func single(h http.Header, name string) (string, error) {
+	switch values := h[name]; len(values) {
+	case 0:
+		return "", nil
+	case 1:
+		return values[0], nil
+	default:
+		return "", Refuse(BadRequest, "header %s stands %d times", name, len(values))
+	}
+}
+
+// Single returns the value of a header that may stand once at most, "" when it is
+// absent. The name is in canonical form. A second one is a BadRequest.
+func (r *Request) Single(name string) (string, error) { return single(r.Header, name) }
+
+// HeaderValue writes text so that it is one field value and reads the same everywhere:
+// bytes outside printable ASCII, the percent sign and outer spaces are %XX escapes.
+func HeaderValue(text string) string { return escapeValue(text, "") }
+
+// HeaderList writes a list, comma and space between, commas within elements as %2C.
+func HeaderList(elements []string) string {
+	switch len(elements) {
+	case 0:
+		return ""
+	case 1:
+		return escapeValue(elements[0], ",")
+	}
+	escaped := make([]string, len(elements))
+	for i, e := range elements {
+		escaped[i] = escapeValue(e, ",")
+	}
+	return strings.Join(escaped, ", ")
+}
+
+func escapeValue(text, also string) string {
+	escape := func(i int) bool {
+		c := text[i]
+		outer := c == ' ' && (i == 0 || i == len(text)-1)
+		return c < 0x20 || c > 0x7E || c == '%' || outer || strings.IndexByte(also, c) >= 0
+	}
+	for i := range len(text) {
+		if escape(i) {
+			return rewriteValue(text, escape)
+		}
+	}
+	return text
+}
+
+func rewriteValue(text string, escape func(int) bool) string {
+	var b strings.Builder
+	for i := range len(text) {
+		if escape(i) {
+			writeEscape(&b, text[i])
+		} else {
+			b.WriteByte(text[i])
+		}
+	}
+	return b.String()
+}
+
+// clip bounds text that a stranger chose before it goes into a log.
+func clip(s string) string {
+	const limit = 128
+	if len(s) > limit {
+		return s[:limit] + "…"
+	}
+	return s
+}

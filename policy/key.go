@@ -1,0 +1,148 @@
+package policy
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash/crc32"
+	"strconv"
+	"strings"
+)
+
+// An API key is <prefix>_<id:10><secret:32><checksum:6>, the last three in base62. The
+// id is its public handle; the checksum, CRC-32 (IEEE) of all before it, tells a mistyped
+// key from an unknown one without asking the store.
+const (
+	keyIDLength     = 10
+	keySecretLength = 32
+	keyCheckLength  = 6
+	keyBodyLength   = keyIDLength + keySecretLength + keyCheckLength
+	base62          = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+var errKeyForm = errors.New("not of the form of a key")
+
+// KeyFormat makes and reads API keys.
+type KeyFormat struct {
+	Prefix string // letters and digits; DefaultKeyPrefix when empty
+}
+
+// DefaultKeyPrefix begins every key unless the configuration says otherwise.
+const DefaultKeyPrefix = "stile"
+
+func (f KeyFormat) prefix() string {
+	if f.Prefix == "" {
+		return DefaultKeyPrefix
+	}
+	return f.Prefix
+}
+
+// New makes a key from 190 bits of crypto/rand.
+func (f KeyFormat) New() (id string, key Secret) {
+	body := randomBase62(keyIDLength + keySecretLength)
+	text := f.prefix() + "_" + body
+	return body[:keyIDLength], NewSecret(text + keyChecksum(text))
+}
+
+// Parse checks form and checksum of a presented key and returns its id. The error holds
+// nothing of the key.
+func (f KeyFormat) Parse(text string) (id string, err error) {
+	prefix := f.prefix()
+	if len(text) != len(prefix)+1+keyBodyLength || text[:len(prefix)] != prefix || text[len(prefix)] != '_' {
+		return "", errKeyForm
+	}
+	body := text[len(prefix)+1:]
+	for i := range len(body) {
+		if class[body[i]]&alphanumeric == 0 {
+			return "", errKeyForm
+		}
+	}
+	if split := len(text) - keyCheckLength; keyChecksum(text[:split]) != text[split:] {
+		return "", errors.New("wrong checksum: the key was mistyped or cut")
+	}
+	return body[:keyIDLength], nil
+}
+
+func keyChecksum(text string) string {
+	sum := crc32.ChecksumIEEE([]byte(text))
+	var out [keyCheckLength]byte
+	for i := keyCheckLength - 1; i >= 0; i-- {
+		out[i] = base62[sum%62]
+		sum /= 62
+	}
+	return string(out[:])
+}
+
+// randomBase62 returns n random base62 digits, each alike likely: bytes that would tip
+// the scale are thrown away.
+func randomBase62(n int) string {
+	out := make([]byte, 0, n)
+	var buf [64]byte
+	for len(out) < n {
+		_, _ = rand.Read(buf[:]) // never fails: crypto/rand ends the program instead
+		for _, b := range buf {
+			if b < 62*4 && len(out) < n {
+				out = append(out, base62[b%62])
+			}
+		}
+	}
+	return string(out)
+}
+
+// Pepper is a secret that is hashed with each key, so that a copy of the store is no
+// help in guessing. Its version stands in the hash.
+type Pepper struct {
+	Version int
+	Secret  Secret
+}
+
+// HashKey is the hash under which a key is stored: "hmac-sha256:<version>:<hex>".
+// Without a pepper it is PlainKeyHash.
+func (p Pepper) HashKey(key Secret) string {
+	if p.Secret.IsZero() {
+		return PlainKeyHash(key)
+	}
+	mac := hmac.New(sha256.New, []byte(p.Secret.Reveal()))
+	mac.Write([]byte(key.Reveal()))
+	return "hmac-sha256:" + strconv.Itoa(p.Version) + ":" + hex.EncodeToString(mac.Sum(nil))
+}
+
+// PlainKeyHash is "sha256:<hex>".
+func PlainKeyHash(key Secret) string {
+	sum := sha256.Sum256([]byte(key.Reveal()))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// CheckKeyHash tells whether text is of the form of a key's hash.
+func CheckKeyHash(text string) error {
+	kind, digest, _ := strings.Cut(text, ":")
+	if kind == "hmac-sha256" {
+		var version string
+		version, digest, _ = strings.Cut(digest, ":")
+		if n, err := strconv.Atoi(version); err != nil || n < 1 || strconv.Itoa(n) != version {
+			return errors.New("the pepper's version must be a number from 1")
+		}
+	} else if kind != "sha256" {
+		return errors.New("the form is sha256:<64 hex digits> or hmac-sha256:<version>:<64 hex digits>")
+	}
+	if len(digest) != 2*sha256.Size || strings.Trim(digest, "0123456789abcdef") != "" {
+		return errors.New("a hash has 64 hexadecimal digits in lower case")
+	}
+	return nil
+}
+
+// CheckID tells whether text can name a consumer or a key: it becomes part of store keys,
+// URLs and headers, so it is 1 to 128 letters, digits and . _ @ - that begin with a
+// letter or digit.
+func CheckID(text string) error {
+	ok := text != "" && len(text) <= 128 && class[text[0]]&alphanumeric != 0
+	for i := range len(text) {
+		ok = ok && (class[text[i]]&alphanumeric != 0 || strings.IndexByte("._@-", text[i]) >= 0)
+	}
+	if !ok {
+		return errors.New("an id is 1 to 128 letters, digits and . _ @ - and begins with a letter or digit")
+	}
+	return nil
+}

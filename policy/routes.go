@@ -1,0 +1,215 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// routes finds the one route of a request. Hosts come first, the more specific before
+// the wider; then the method; then the path, segment by segment, literals before
+// wildcards. Patterns that are not ordered by this do not load, so what is found first
+// is the most specific. Nothing is allocated.
+type routes struct {
+	exact map[string]methods // by host
+	below map[string]methods // by ".domain"
+	any   methods
+}
+
+// methods holds a tree for each method that patterns name, "" for all.
+type methods map[string]*node
+
+type node struct {
+	literal map[string]*node
+	one     *node  // {name}
+	rest    *Route // {name...} or a last slash
+	end     *Route
+}
+
+// buildRoutes indexes routes, whose patterns must be parsed. It reports every pair that
+// overlaps without order, naming a path that both match.
+func buildRoutes(all []*Route) (*routes, []error) {
+	rs := &routes{exact: map[string]methods{}, below: map[string]methods{}, any: methods{}}
+	var errs []error
+	for _, r := range all {
+		trees := rs.trees(r.pattern.host)
+		for _, other := range trees.related(r.pattern) {
+			relation := r.pattern.compare(other.pattern)
+			if relation != same && relation != overlapping {
+				continue
+			}
+			errs = append(errs, &RouteError{Route: r.Name, Err: fmt.Errorf(
+				"%q overlaps %q of route %q and neither is more specific: both match %s",
+				r.Match, other.Match, other.Name, r.pattern.example(other.pattern))})
+		}
+		trees.add(r)
+	}
+	return rs, errs
+}
+
+func (rs *routes) trees(host string) methods {
+	if host == "" {
+		return rs.any
+	}
+	byHost, key := rs.exact, host
+	if domain, ok := strings.CutPrefix(host, "*"); ok {
+		byHost, key = rs.below, domain
+	}
+	if byHost[key] == nil {
+		byHost[key] = methods{}
+	}
+	return byHost[key]
+}
+
+func (m methods) add(r *Route) {
+	n := m[r.pattern.method]
+	if n == nil {
+		n = &node{}
+		m[r.pattern.method] = n
+	}
+	for _, s := range r.pattern.segments {
+		switch s.kind {
+		case segmentRest:
+			n.rest = r
+			return
+		case segmentOne:
+			if n.one == nil {
+				n.one = &node{}
+			}
+			n = n.one
+		case segmentLiteral:
+			if n.literal == nil {
+				n.literal = map[string]*node{}
+			}
+			if n.literal[s.text] == nil {
+				n.literal[s.text] = &node{}
+			}
+			n = n.literal[s.text]
+		}
+	}
+	n.end = r
+}
+
+// related collects the routes whose paths overlap that of a pattern. Walking the trees
+// keeps a load of n routes far from n² comparisons.
+func (m methods) related(p pattern) []*Route {
+	var found []*Route
+	for method, n := range m {
+		if compareMethods(method, p.method) != disjoint {
+			n.related(p.segments, &found)
+		}
+	}
+	return found
+}
+
+func (n *node) related(segments []segment, found *[]*Route) {
+	if n == nil {
+		return
+	}
+	if len(segments) == 0 {
+		if n.end != nil {
+			*found = append(*found, n.end)
+		}
+		return
+	}
+	if n.rest != nil {
+		*found = append(*found, n.rest)
+	}
+	switch s, tail := segments[0], segments[1:]; s.kind {
+	case segmentRest:
+		n.everything(found)
+	case segmentOne:
+		n.one.related(tail, found)
+		for text, child := range n.literal {
+			if text != "" {
+				child.related(tail, found)
+			}
+		}
+	case segmentLiteral:
+		n.literal[s.text].related(tail, found)
+		if s.text != "" {
+			n.one.related(tail, found)
+		}
+	}
+}
+
+// everything collects the routes below a node, its own rest excepted.
+func (n *node) everything(found *[]*Route) {
+	if n == nil {
+		return
+	}
+	for _, child := range n.literal {
+		child.everything(found)
+		child.collect(found)
+	}
+	n.one.everything(found)
+	n.one.collect(found)
+}
+
+// collect adds the routes that end at a node.
+func (n *node) collect(found *[]*Route) {
+	if n == nil {
+		return
+	}
+	for _, r := range []*Route{n.rest, n.end} {
+		if r != nil {
+			*found = append(*found, r)
+		}
+	}
+}
+
+// match returns the most specific route, or nil. Path is canonical.
+func (rs *routes) match(method, host, path string) *Route {
+	if trees, ok := rs.exact[host]; ok {
+		if r := trees.match(method, path); r != nil {
+			return r
+		}
+	}
+	if len(rs.below) > 0 {
+		for i := strings.IndexByte(host, '.'); i >= 0; {
+			if r := rs.below[host[i:]].match(method, path); r != nil {
+				return r
+			}
+			next := strings.IndexByte(host[i+1:], '.')
+			if next < 0 {
+				break
+			}
+			i += 1 + next
+		}
+	}
+	return rs.any.match(method, path)
+}
+
+func (m methods) match(method, path string) *Route {
+	if len(m) == 0 {
+		return nil
+	}
+	if r := m[method].match(path[1:], true); r != nil {
+		return r
+	}
+	if method == "HEAD" {
+		if r := m["GET"].match(path[1:], true); r != nil {
+			return r
+		}
+	}
+	return m[""].match(path[1:], true)
+}
+
+// match walks the tree along what is left of a path; more tells whether a segment is.
+func (n *node) match(rest string, more bool) *Route {
+	if n == nil {
+		return nil
+	}
+	if !more {
+		return n.end
+	}
+	segment, tail, again := strings.Cut(rest, "/")
+	if r := n.literal[segment].match(tail, again); r != nil {
+		return r
+	}
+	if segment != "" {
+		if r := n.one.match(tail, again); r != nil {
+			return r
+		}
+	}
+	return n.rest
+}
