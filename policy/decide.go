@@ -18,15 +18,15 @@ type Decider interface {
 func (e *Engine) Decide(ctx context.Context, r *Request) Decision {
 	d := Decision{RequestID: r.ID}
 	for _, step := range [...]step{
-		(*Engine).admit,        // is it one request, that every program reads alike?
-		(*Engine).match,        // which route?
-		(*Engine).authenticate, // what does its credential prove?
-		(*Engine).consumer,     // who is that in our books?
-		(*Engine).require,      // may they do this?
-		(*Engine).grant,        // what does the upstream hear of them?
+		{"admit", (*Engine).admit},               // is it one request, that every program reads alike?
+		{"match", (*Engine).match},               // which route?
+		{"authenticate", (*Engine).authenticate}, // what does its credential prove?
+		{"consumer", (*Engine).consumer},         // who is that in our books?
+		{"require", (*Engine).require},           // may they do this?
+		{"grant", (*Engine).grant},               // what does the upstream hear of them?
 	} {
-		if err := step(e, ctx, r, &d); err != nil {
-			d.Reason, d.Err, d.Set = ReasonOf(err), err, nil
+		if err := step.take(e, ctx, r, &d); err != nil {
+			d.Reason, d.Err, d.Step, d.Set = ReasonOf(err), err, step.name, nil
 			d.challenge()
 			return d
 		}
@@ -34,7 +34,10 @@ func (e *Engine) Decide(ctx context.Context, r *Request) Decision {
 	return d
 }
 
-type step func(*Engine, context.Context, *Request, *Decision) error
+type step struct {
+	name string
+	take func(*Engine, context.Context, *Request, *Decision) error
+}
 
 // admit refuses what could be read in two ways.
 func (e *Engine) admit(_ context.Context, r *Request, _ *Decision) error {

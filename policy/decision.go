@@ -18,7 +18,8 @@ type Decision struct {
 	Set        []Field   // headers for the upstream, when let in
 	Challenges []string  // WWW-Authenticate, one value a line
 	RequestID  string
-	Err        error // why, for the log and explain; never for the client
+	Step       string // the step that refused; "" when none did
+	Err        error  // why, for the log and explain; never for the client
 }
 
 // Allowed tells whether the request is let in.

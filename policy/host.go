@@ -129,7 +129,7 @@ func (h Hosts) check(host string, port uint16, scheme string) error {
 		if own {
 			return nil
 		}
-		return fmt.Errorf("port %d is not known; name it under hosts:, as *:%d", port, port)
+		return fmt.Errorf("port %d is not known; name it in hosts, as *:%d", port, port)
 	}
 	for _, e := range h.entries {
 		known := e.port == port || own && e.port == 0 || e.port == defaultPort(scheme) && port == 0
@@ -137,7 +137,7 @@ func (h Hosts) check(host string, port uint16, scheme string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("host %s with port %d is not among hosts:", host, port)
+	return fmt.Errorf("host %s with port %d is not among hosts", host, port)
 }
 
 // hostMatches tells whether a host is the one of a pattern, or below its *. domain.

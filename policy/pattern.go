@@ -69,7 +69,7 @@ func (p *pattern) setHost(text string) error {
 		return err
 	}
 	if port != 0 {
-		return errors.New("a pattern's host has no port; name ports under hosts:")
+		return errors.New("a pattern's host has no port; name ports in hosts")
 	}
 	if host != bare {
 		return fmt.Errorf("write the host as %q", host)

@@ -42,7 +42,7 @@ type Wire struct {
 // malformed is a Request too, which Decide refuses, so that it is counted and logged
 // like any other.
 func NewRequest(w Wire) *Request {
-	r := &Request{Edge: w.Edge, Method: w.Method, Header: w.Header, ClientIP: w.ClientIP, raw: w.Target}
+	r := &Request{Edge: w.Edge, Method: clip(w.Method), Header: w.Header, ClientIP: w.ClientIP, raw: w.Target}
 	r.ID = requestID(w.Header)
 	r.fault = r.read(w)
 	return r

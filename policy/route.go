@@ -74,7 +74,7 @@ func (r *Route) compile() error {
 	demands := len(r.Require.Groups)+len(r.Require.Scopes) > 0
 	switch {
 	case r.Public == "" && len(r.Authenticate) == 0:
-		err = errors.New("no authenticate:; a route without authentication says why, in public:")
+		err = errors.New("no authenticate; a route without authentication says why, in public")
 	case r.Public != "" && len(r.Authenticate) > 0:
 		err = errors.New("public: and authenticate: exclude each other")
 	case r.Public != "" && demands:

@@ -1,0 +1,30 @@
+# Every target does its own set-up; `make test` is all that a newcomer needs.
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+FUZZTIME ?= 30s
+LINT      = $(GO) tool -modfile=.ci/tools/go.mod golangci-lint
+
+.PHONY: all build test race lint fuzz bench e2e setup
+all: lint test
+
+build:            ## one static binary, bin/stile
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/stile ./cmd/stile
+
+setup:            ## the servers that tests talk to, where they are missing
+	@bash .ci/setup
+
+test race: setup  ## everything, with the race detector
+	$(GO) test -race -timeout 15m ./...
+
+e2e: setup        ## only through real servers
+	$(GO) test -race -timeout 15m -v ./tests/...
+
+lint:
+	$(GO) vet ./...
+	$(LINT) run ./...
+
+fuzz:             ## every fuzz target, FUZZTIME each
+	@GO=$(GO) FUZZTIME=$(FUZZTIME) bash .ci/fuzz
+
+bench: setup      ## the table of docs/performance.md
+	$(GO) run ./tests/bench

@@ -1,0 +1,111 @@
+package authsvc
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/stile-gate/stile/authsvc/store"
+	"github.com/stile-gate/stile/policy"
+)
+
+// ConsumerBooks is what the admin API needs of a store for consumers.
+type ConsumerBooks interface {
+	Consumer(ctx context.Context, id string) (*store.Consumer, error)
+	Consumers(ctx context.Context, after string, limit int) ([]store.Consumer, error)
+	CreateConsumer(context.Context, store.Consumer) (store.Consumer, error)
+	UpdateConsumer(context.Context, store.Consumer) (store.Consumer, error)
+	DeleteConsumer(ctx context.Context, id string) error
+}
+
+// KeyBooks is what the admin API needs of a store for keys.
+type KeyBooks interface {
+	CreateKey(context.Context, store.Key) error
+	Key(ctx context.Context, id string) (*store.Key, error)
+	Keys(ctx context.Context, consumer, after string, limit int) ([]store.Key, error)
+	RevokeKey(ctx context.Context, id string) error
+}
+
+// Admin is the API under /v1: consumers, keys, and dry runs. Everything wants the bearer
+// token; without one configured, everything is refused.
+type Admin struct {
+	Consumers ConsumerBooks
+	Keys      KeyBooks
+	Declared  *store.Static  // what the configuration file declares; read only
+	Forget    func()         // drops what the local cache holds, after a change
+	Decider   policy.Decider // for explain: the engine itself, so that nothing is counted
+	Format    policy.KeyFormat
+	Pepper    policy.Pepper
+	Tokens    []TokenHash
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// TokenHash is the SHA-256 of an admin token.
+type TokenHash [sha256.Size]byte
+
+// HashToken hashes a token.
+func HashToken(token policy.Secret) TokenHash { return sha256.Sum256([]byte(token.Reveal())) }
+
+// ParseTokenHash reads "sha256:<64 hex digits>"; false when it is of another form.
+func ParseTokenHash(text string) (h TokenHash, ok bool) {
+	digits, ok := strings.CutPrefix(text, "sha256:")
+	n, err := hex.Decode(h[:], []byte(digits))
+	return h, ok && err == nil && n == len(h) && len(digits) == 2*len(h)
+}
+
+// Handler serves the API.
+func (a *Admin) Handler() http.Handler {
+	mux := http.NewServeMux()
+	handle(a, mux, "GET /v1/consumers", a.listConsumers)
+	handle(a, mux, "POST /v1/consumers", a.createConsumer)
+	handle(a, mux, "GET /v1/consumers/{id}", a.showConsumer)
+	handle(a, mux, "PUT /v1/consumers/{id}", a.updateConsumer)
+	handle(a, mux, "DELETE /v1/consumers/{id}", a.deleteConsumer)
+	handle(a, mux, "GET /v1/keys", a.listKeys)
+	handle(a, mux, "POST /v1/keys", a.createKey)
+	handle(a, mux, "GET /v1/keys/{id}", a.showKey)
+	handle(a, mux, "DELETE /v1/keys/{id}", a.revokeKey)
+	handle(a, mux, "POST /v1/explain", a.explain)
+	return a.authenticate(mux)
+}
+
+func (a *Admin) authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if !a.holdsToken(r) {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="stile admin"`)
+			detail := "send the admin token as Authorization: Bearer …"
+			if len(a.Tokens) == 0 {
+				detail = "no admin token is configured: start stile with STILE_ADMIN_TOKEN or admin.token"
+			}
+			fail(w, http.StatusUnauthorized, "The admin API wants its token", detail)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// holdsToken compares in constant time, and with every token, so that neither the text
+// nor the place of a match shows in how long it takes.
+func (a *Admin) holdsToken(r *http.Request) bool {
+	values := r.Header["Authorization"]
+	if len(values) != 1 {
+		return false
+	}
+	scheme, token, ok := strings.Cut(values[0], " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return false
+	}
+	presented := HashToken(policy.NewSecret(token))
+	match := 0
+	for _, known := range a.Tokens {
+		match |= subtle.ConstantTimeCompare(presented[:], known[:])
+	}
+	return match == 1
+}

@@ -1,0 +1,144 @@
+package authsvc
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+
+	"github.com/stile-gate/stile/authsvc/store"
+	"github.com/stile-gate/stile/policy"
+)
+
+// maxBody bounds what an administrator can send at once.
+const maxBody = 64 << 10
+
+// page bounds a listing; the next begins after the last id of this one.
+const (
+	defaultPage = 100
+	maxPage     = 1000
+)
+
+// none is the body of a call that has no input or no output.
+type none struct{}
+
+// callError is a failure that is the caller's, with what to change.
+type callError struct {
+	status int
+	detail string
+}
+
+func (e *callError) Error() string { return e.detail }
+
+func badCall(format string, args ...any) error {
+	return &callError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+}
+
+// handle mounts one call. Decoding, the mapping of errors and encoding happen here and
+// nowhere else, so that a call is only what it does.
+func handle[In, Out any](a *Admin, mux *http.ServeMux, pattern string, call func(context.Context, *http.Request, In) (Out, error)) {
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		var in In
+		var out Out
+		err := decode(r, &in)
+		if err == nil {
+			out, err = call(r.Context(), r, in)
+		}
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		if _, empty := any(out).(none); empty {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		status := http.StatusOK
+		if r.Method == http.MethodPost && r.URL.Path != "/v1/explain" {
+			status = http.StatusCreated
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(out)
+	})
+}
+
+// decode reads exactly one JSON document with known fields, for calls that take one.
+func decode(r *http.Request, in any) error {
+	if _, empty := in.(*none); empty {
+		return nil
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return &callError{http.StatusUnsupportedMediaType, "send Content-Type: application/json"}
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err != nil {
+		return badCall("the body could not be read")
+	}
+	if len(body) > maxBody {
+		return &callError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxBody)}
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(in); err != nil {
+		return badCall("the body is not what this call takes: %v", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return badCall("the body holds more than one JSON document")
+	}
+	return nil
+}
+
+// fail answers with what the caller can mend; a failure of ours is 503, its text in the
+// log alone.
+func (a *Admin) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var call *callError
+	var invalid *store.InvalidError
+	switch {
+	case errors.As(err, &call):
+		fail(w, call.status, "The call cannot be carried out", call.detail)
+	case errors.As(err, &invalid):
+		fail(w, http.StatusBadRequest, "A value is not valid", invalid.Error())
+	case errors.Is(err, store.ErrNotFound):
+		fail(w, http.StatusNotFound, "There is no such thing", err.Error())
+	case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrConflict):
+		fail(w, http.StatusConflict, "It is there already, or was changed since", err.Error())
+	default:
+		a.Log.ErrorContext(r.Context(), "admin call failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		w.Header().Set("Retry-After", "1")
+		fail(w, http.StatusServiceUnavailable, "The store cannot be reached now", "")
+	}
+}
+
+func fail(w http.ResponseWriter, status int, title, detail string) {
+	policy.Problem{Type: "about:blank", Title: title, Status: status, Detail: detail}.Write(w)
+}
+
+// pathID is the id that a call's path names.
+func pathID(r *http.Request) (string, error) {
+	id := r.PathValue("id")
+	if err := policy.CheckID(id); err != nil {
+		return "", badCall("%v", err)
+	}
+	return id, nil
+}
+
+// paging reads ?after= and ?limit=.
+func paging(r *http.Request) (after string, limit int, err error) {
+	query := r.URL.Query()
+	limit = defaultPage
+	if text := query.Get("limit"); text != "" {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxPage {
+			return "", 0, badCall("limit is a number from 1 to %d", maxPage)
+		}
+	}
+	after = query.Get("after")
+	if after != "" && policy.CheckID(after) != nil {
+		return "", 0, badCall("after is the id that the last page ended with")
+	}
+	return after, limit, nil
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stile-gate/stile/policy"
+)
+
+// adminClient calls the admin API of a running stile.
+type adminClient struct {
+	base  string
+	token policy.Secret
+	http  *http.Client
+}
+
+// adminFlags adds what every verb over the admin API takes.
+func adminFlags(cmd *cobra.Command) {
+	cmd.PersistentFlags().String("admin", "", "URL of the admin API (default $STILE_ADMIN, else http://"+defaultAdmin+")")
+	cmd.PersistentFlags().String("token", "", "admin token (default $STILE_TOKEN, which keeps it out of the process list)")
+	cmd.PersistentFlags().StringP("output", "o", "table", "table or json")
+}
+
+const defaultAdmin = "127.0.0.1:9180"
+
+// newAdminClient reads the flags that adminFlags added, and the environment.
+func newAdminClient(cmd *cobra.Command) (*adminClient, error) {
+	base, token := flagOrEnv(cmd, "admin", "STILE_ADMIN"), flagOrEnv(cmd, "token", "STILE_TOKEN")
+	if base == "" {
+		base = "http://" + defaultAdmin
+	}
+	u, err := url.Parse(base)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		return nil, &misuseError{fmt.Errorf("--admin %q: the form is http://host:port", base)}
+	}
+	if token == "" {
+		return nil, &misuseError{errors.New("no admin token: set STILE_TOKEN to the value that the server has as STILE_ADMIN_TOKEN")}
+	}
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		return nil, &misuseError{fmt.Errorf("--admin %q would send the token in clear; use https, or ssh -L to reach it on loopback", base)}
+	}
+	return &adminClient{
+		base: u.Scheme + "://" + u.Host, token: policy.NewSecret(token),
+		http: &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}, nil
+}
+
+func flagOrEnv(cmd *cobra.Command, flag, env string) string {
+	if value, err := cmd.Flags().GetString(flag); err == nil && value != "" {
+		return value
+	}
+	return os.Getenv(env)
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// call sends in (nil for none) and decodes the answer into out (nil for none).
+func (c *adminClient) call(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("no answer from %s: %w\nIs `stile serve` running? --admin or STILE_ADMIN says where", c.base, errors.Unwrap(err))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	switch {
+	case err != nil:
+		return fmt.Errorf("answer of %s: %w", c.base, err)
+	case resp.StatusCode >= http.StatusMultipleChoices:
+		return refusedCall(resp, text)
+	case out == nil:
+		return nil
+	}
+	if err := json.Unmarshal(text, out); err != nil {
+		return fmt.Errorf("%s does not answer like stile's admin API: %w", c.base, err)
+	}
+	return nil
+}
+
+// refusedCall puts a problem document into words.
+func refusedCall(resp *http.Response, text []byte) error {
+	var p policy.Problem
+	if json.Unmarshal(text, &p) != nil || p.Title == "" {
+		return fmt.Errorf("the admin API answered %s", resp.Status)
+	}
+	if p.Detail == "" {
+		return fmt.Errorf("%s (%d)", p.Title, p.Status)
+	}
+	return errors.New(p.Detail)
+}

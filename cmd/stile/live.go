@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stile-gate/stile/cmd/stile/config"
+)
+
+// live is the program in force. A request takes the pointer once and keeps it, so that it
+// sees one configuration from beginning to end.
+type live struct {
+	parts
+	path    string
+	current atomic.Pointer[program]
+	reload  sync.Mutex
+}
+
+// handler serves each request by the face of the program in force.
+func (l *live) handler(face func(*program) http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		face(l.current.Load()).ServeHTTP(w, r)
+	})
+}
+
+// load reads the file again and puts it in force as a whole, or keeps what is. Why stands
+// in the log, and a metric counts.
+func (l *live) load() {
+	l.reload.Lock()
+	defer l.reload.Unlock()
+	old := l.current.Load()
+	next, err := l.read(old)
+	if err != nil {
+		l.metrics.reloads.WithLabelValues("failed").Inc()
+		l.log.Error("configuration not reloaded; the old one stays in force", "file", l.path, "error", err.Error())
+		return
+	}
+	l.current.Store(next)
+	l.metrics.reloads.WithLabelValues("ok").Inc()
+	l.log.Info("configuration reloaded", "file", l.path, "routes", len(next.config.Routes))
+}
+
+func (l *live) read(old *program) (*program, error) {
+	c, problems := config.Load(l.path, os.Environ())
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	if changed := config.RestartNeeded(old.config, c); len(changed) > 0 {
+		return nil, fmt.Errorf("%v changed, which takes a restart", changed)
+	}
+	next, more := compile(c, l.parts, old)
+	for _, p := range append(problems, more...) {
+		if p.Warning {
+			l.log.Warn("configuration", "problem", p.Error())
+		}
+	}
+	if err := more.Err(); err != nil {
+		return nil, err
+	}
+	return next, nil
+}
+
+// warm loads the keys of issuers, and tries again until each has been loaded once or ctx
+// ends. Requests do not wait for it: what they need they load themselves.
+func (l *live) warm(ctx context.Context) {
+	for delay := 100 * time.Millisecond; ; delay = min(2*delay, 5*time.Second) {
+		if l.warmOnce(ctx) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(delay):
+		}
+	}
+}
+
+func (l *live) warmOnce(ctx context.Context) (all bool) {
+	all = true
+	for name, tokens := range l.current.Load().tokens {
+		if err := tokens.Warm(ctx); err != nil {
+			all = false
+			l.log.Warn("keys of an issuer are not loaded", "authenticator", name, "error", err)
+		}
+	}
+	return all
+}

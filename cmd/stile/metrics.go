@@ -1,0 +1,113 @@
+package main
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/stile-gate/stile/policy"
+)
+
+// metrics holds every metric of the process, by the names of docs/metrics.md. No label
+// holds a path, a consumer or a key: their values are bounded by the configuration.
+type metrics struct {
+	registry  *prometheus.Registry
+	decisions decisionCounters
+	duration  *prometheus.HistogramVec
+	reloads   *prometheus.CounterVec
+	cache     *prometheus.CounterVec
+	store     *prometheus.HistogramVec
+	storeUp   prometheus.Gauge
+	upstream  *prometheus.CounterVec
+	upstreamT *prometheus.HistogramVec
+}
+
+// fastBuckets run from 5 µs, a warm decision, to 2.5 s, a dead store.
+func fastBuckets() []float64 {
+	return []float64{5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 1e-2, 5e-2, 0.25, 1, 2.5}
+}
+
+func newMetrics() *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+	}
+	m := &metrics{
+		registry:  prometheus.NewRegistry(),
+		decisions: decisionCounters{vec: counter("stile_decisions_total", "Decisions by edge, route and reason.", "edge", "route", "reason")},
+		duration:  histogram("stile_decision_duration_seconds", "Time from a request read to its decision.", fastBuckets(), "edge"),
+		reloads:   counter("stile_config_reloads_total", "Configuration reloads: ok, or failed and the old one kept.", "result"),
+		cache:     counter("stile_cache_requests_total", "Look-ups in the local cache: hit, miss, negative, stale or error.", "cache", "result"),
+		store:     histogram("stile_store_duration_seconds", "Time of store operations.", fastBuckets(), "op"),
+		storeUp: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "stile_store_up", Help: "1 when the last store operation or probe succeeded.",
+		}),
+		upstream:  counter("stile_upstream_requests_total", "Requests that the gateway passed on, by status.", "upstream", "target", "code"),
+		upstreamT: histogram("stile_upstream_duration_seconds", "Time until an upstream's response head.", prometheus.DefBuckets, "upstream"),
+	}
+	m.storeUp.Set(1)
+	m.reloads.WithLabelValues("ok")
+	m.reloads.WithLabelValues("failed")
+	m.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.decisions.vec, m.duration, m.reloads, m.cache, m.store, m.storeUp, m.upstream, m.upstreamT,
+	)
+	return m
+}
+
+// decisionCounters keeps the counters that it was asked for once: looking one up by its
+// label values costs more than a decision's matching.
+type decisionCounters struct {
+	vec  *prometheus.CounterVec
+	mu   sync.RWMutex
+	seen map[decisionKey]prometheus.Counter
+}
+
+type decisionKey struct {
+	edge, route string
+	reason      policy.Reason
+}
+
+func (c *decisionCounters) of(edge string, d *policy.Decision) prometheus.Counter {
+	key := decisionKey{edge: edge, reason: d.Reason}
+	if d.Route != nil {
+		key.route = d.Route.Name
+	}
+	c.mu.RLock()
+	counter, ok := c.seen[key]
+	c.mu.RUnlock()
+	if ok {
+		return counter
+	}
+	counter = c.vec.WithLabelValues(key.edge, key.route, key.reason.String())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen == nil {
+		c.seen = map[decisionKey]prometheus.Counter{}
+	}
+	c.seen[key] = counter
+	return counter
+}
+
+func (m *metrics) observeStore(op string, took time.Duration, err error) {
+	m.store.WithLabelValues(op).Observe(took.Seconds())
+	if err != nil {
+		m.storeUp.Set(0)
+	} else {
+		m.storeUp.Set(1)
+	}
+}
+
+func (m *metrics) countCache(cache, result string) {
+	m.cache.WithLabelValues(cache, result).Inc()
+}
+
+func (m *metrics) observeUpstream(upstream, target string, code int, took time.Duration) {
+	m.upstream.WithLabelValues(upstream, target, strconv.Itoa(code)).Inc()
+	m.upstreamT.WithLabelValues(upstream).Observe(took.Seconds())
+}

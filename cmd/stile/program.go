@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/stile-gate/stile/authsvc"
+	"github.com/stile-gate/stile/authsvc/authn"
+	"github.com/stile-gate/stile/authsvc/store"
+	"github.com/stile-gate/stile/cmd/stile/config"
+	"github.com/stile-gate/stile/policy"
+	"github.com/stile-gate/stile/proxy"
+)
+
+// program is one configuration, compiled: what a reload replaces as a whole.
+type program struct {
+	config *config.Config
+	engine *policy.Engine
+	cache  *store.Cache
+	tokens map[string]*authn.JWT // by the authenticator's name
+	auth   http.Handler
+	proxy  http.Handler
+	admin  http.Handler
+}
+
+// parts outlive a reload.
+type parts struct {
+	store     books
+	metrics   *metrics
+	log       *slog.Logger
+	transport http.RoundTripper
+}
+
+// books is a store as the wiring needs it.
+type books interface {
+	authsvc.ConsumerBooks
+	authsvc.KeyBooks
+	store.Source
+	Ping(context.Context) error
+	Close() error
+}
+
+// openStore opens what the URL names. It need not answer yet.
+func openStore(c *config.Config, m *metrics) (books, error) {
+	if c.StoreScheme() == "memory" {
+		return store.NewMemory(), nil
+	}
+	r, err := store.OpenRedis(c.Store.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	r.Observe = m.observeStore
+	return r, nil
+}
+
+// compile makes a program of a configuration. What the old one (nil at first) has learnt
+// is kept where its options are the same: proved tokens, keys of issuers, cached keys.
+func compile(c *config.Config, p parts, old *program) (*program, config.Problems) {
+	prog := &program{config: c, tokens: map[string]*authn.JWT{}}
+	cache, err := makeCache(c, p, old)
+	if err != nil {
+		return nil, config.Problems{c.Problem(c.At("consumers"), "%v", err)}
+	}
+	prog.cache = cache
+	methods, problems := prog.authenticators(old)
+	hosts, err := policy.ParseHosts(c.Hosts, ownPorts(c)...)
+	if err != nil {
+		problems = append(problems, c.Problem(c.At("hosts"), "%v", err))
+	}
+	engine, faults := policy.NewEngine(policy.Options{
+		Routes: routesOf(c, methods), Directory: cache, Hosts: hosts, Carriers: carriersOf(c),
+	})
+	for _, fault := range faults {
+		problems = append(problems, c.Problem(lineOf(c, fault), "%v", fault))
+	}
+	if problems.Err() != nil {
+		problems.Sort()
+		return nil, problems
+	}
+	prog.engine = engine
+	prog.face(p)
+	return prog, problems
+}
+
+func makeCache(c *config.Config, p parts, old *program) (*store.Cache, error) {
+	if old != nil && reflect.DeepEqual(old.config.Cache, c.Cache) && reflect.DeepEqual(old.config.Keys, c.Keys) &&
+		reflect.DeepEqual(old.config.Consumers, c.Consumers) {
+		return old.cache, nil
+	}
+	declared, err := declaredBooks(c)
+	if err != nil {
+		return nil, err
+	}
+	return store.NewCache(store.CacheOptions{
+		Source: p.store, Static: declared, Pepper: policy.Pepper(c.Keys.Pepper),
+		Entries: c.Cache.Entries, TTL: c.Cache.TTL, StaleGrace: c.Cache.StaleGrace, Count: p.metrics.countCache,
+	}), nil
+}
+
+// declaredBooks are the consumers and keys that the file itself declares.
+func declaredBooks(c *config.Config) (*store.Static, error) {
+	var consumers []policy.Consumer
+	var keys []store.Key
+	for _, seed := range c.Consumers {
+		consumers = append(consumers, policy.Consumer{
+			ID: seed.ID, Username: seed.Username, CustomID: seed.CustomID, Groups: seed.Groups,
+		})
+		for _, k := range seed.Keys {
+			keys = append(keys, store.Key{
+				ID: k.ID, Consumer: seed.ID, Hash: k.Hash, Name: k.Name, Scopes: k.Scopes, ExpiresAt: k.ExpiresAt,
+			})
+		}
+	}
+	return store.NewStatic(consumers, keys)
+}
+
+// authenticators makes each that the configuration names.
+func (prog *program) authenticators(old *program) (map[string]policy.Method, config.Problems) {
+	c := prog.config
+	var problems config.Problems
+	methods := map[string]policy.Method{}
+	for _, name := range slices.Sorted(maps.Keys(c.Authenticators)) {
+		a := c.Authenticators[name]
+		method := policy.Method{Name: name, Scheme: policy.Bearer}
+		var err error
+		if a.JWT != nil {
+			prog.tokens[name], err = tokens(name, a.JWT, old)
+			method.Authenticator = prog.tokens[name]
+		} else {
+			method.Scheme = policy.APIKey
+			method.Authenticator, err = authn.NewAPIKey(authn.APIKeyOptions{
+				Header: a.APIKey.Header, Query: a.APIKey.Query, Cookie: a.APIKey.Cookie,
+				Format: policy.KeyFormat{Prefix: c.Keys.Prefix}, Keys: prog.cache,
+			})
+		}
+		if err != nil {
+			problems = append(problems, c.Problem(c.At("authenticators", name), "authenticator %q: %v", name, err))
+		}
+		methods[name] = method
+	}
+	return methods, problems
+}
+
+// tokens keeps an authenticator whose options are as they were, with the keys and proved
+// tokens that it holds.
+func tokens(name string, j *config.JWT, old *program) (*authn.JWT, error) {
+	if old != nil {
+		if before := old.config.Authenticators[name].JWT; before != nil && reflect.DeepEqual(before, j) {
+			return old.tokens[name], nil
+		}
+	}
+	return authn.NewJWT(authn.JWTOptions{
+		Name: name, Issuer: j.Issuer, Audiences: j.Audience, JWKSURL: j.JWKSURL, JWKSFile: j.JWKSFile,
+		Algorithms: j.Algorithms, Type: j.Type, Cookie: j.Cookie,
+		Claims:     authn.ClaimPaths{Consumer: j.Claims.Consumer, Groups: j.Claims.Groups, Scopes: j.Claims.Scopes},
+		TTL:        j.JWKSTTL,
+		MinRefresh: j.JWKSMinRefresh,
+		MaxStale:   j.JWKSStale,
+	})
+}
+
+func routesOf(c *config.Config, methods map[string]policy.Method) []policy.Route {
+	routes := make([]policy.Route, len(c.Routes))
+	for i, r := range c.Routes {
+		routes[i] = policy.Route{
+			Name: r.Name, Match: r.Match, Public: r.Public, Encoded: r.Encoded, Upstream: r.Upstream,
+			Require: policy.Require(r.Require),
+		}
+		for _, name := range r.Authenticate {
+			routes[i].Authenticate = append(routes[i].Authenticate, methods[name])
+		}
+	}
+	return routes
+}
+
+func carriersOf(c *config.Config) []policy.Carrier {
+	var carriers []policy.Carrier
+	for _, name := range slices.Sorted(maps.Keys(c.Authenticators)) {
+		if k := c.Authenticators[name].APIKey; k != nil {
+			carriers = append(carriers, k.Carrier())
+		}
+	}
+	return carriers
+}
+
+// ownPorts are those under which clients reach us directly.
+func ownPorts(c *config.Config) []uint16 {
+	_, text, err := net.SplitHostPort(c.Listen.Proxy)
+	port, parseErr := strconv.ParseUint(text, 10, 16)
+	if errors.Join(err, parseErr) != nil {
+		return nil
+	}
+	return []uint16{uint16(port)}
+}
+
+// lineOf is where the route of a fault stands.
+func lineOf(c *config.Config, fault error) int {
+	var route *policy.RouteError
+	if errors.As(fault, &route) {
+		for i, r := range c.Routes {
+			if r.Name == route.Route {
+				return c.At("routes", i)
+			}
+		}
+	}
+	return c.At("routes")
+}
+
+// face puts the skins around the engine.
+func (prog *program) face(p parts) {
+	c := prog.config
+	decider := &observer{next: prog.engine, metrics: p.metrics}
+	if c.Log.Decisions {
+		decider.log = p.log
+	}
+	prog.auth = authsvc.NewAuthHandler(decider, c.Trust)
+	upstreams := map[string]*url.URL{}
+	for name, u := range c.Upstreams {
+		upstreams[name] = u.Targets[0].URL
+	}
+	prog.proxy = &proxy.Gateway{
+		Decider: decider, Trust: c.Trust, Upstreams: upstreams, Hidden: prog.engine.Hidden(),
+		Transport: p.transport, Log: p.log, Observe: p.metrics.observeUpstream,
+	}
+	prog.admin = (&authsvc.Admin{
+		Consumers: p.store, Keys: p.store, Cache: prog.cache, Decider: prog.engine,
+		Format: policy.KeyFormat{Prefix: c.Keys.Prefix}, Pepper: policy.Pepper(c.Keys.Pepper),
+		Tokens: tokenHashes(c), Now: time.Now, Log: p.log,
+	}).Handler()
+}
+
+func tokenHashes(c *config.Config) []authsvc.TokenHash {
+	var hashes []authsvc.TokenHash
+	for _, text := range c.Admin.Hashes() {
+		if h, ok := authsvc.ParseTokenHash(text); ok {
+			hashes = append(hashes, h)
+		}
+	}
+	return hashes
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+
+	"github.com/stile-gate/stile/authsvc"
+	"github.com/stile-gate/stile/cmd/stile/config"
+	"github.com/stile-gate/stile/proxy"
+)
+
+// drainTime is how long requests that are under way have to end at a shutdown.
+const drainTime = 10 * time.Second
+
+func newServe() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use: "serve -c stile.yaml", Short: "Answer edges, and serve the gateway and the admin API", Args: takes(0, "no arguments; the configuration goes into -c"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, problems := config.Load(path, os.Environ())
+			s, err := newServer(c, problems, path, os.Stderr, nil)
+			if err != nil {
+				return err
+			}
+			return s.run(cmd.Context())
+		},
+	}
+	configFlag(cmd, &path)
+	return cmd
+}
+
+func configFlag(cmd *cobra.Command, path *string) {
+	cmd.Flags().StringVarP(path, "config", "c", "stile.yaml", "configuration file")
+}
+
+// server is a whole running stile: what serve, demo and the tests start alike.
+type server struct {
+	live      *live
+	logs      *logBuffer
+	ready     *readiness
+	listeners []listener
+}
+
+// listener is one address and what is served there.
+type listener struct {
+	name string
+	net.Listener
+	http *http.Server
+}
+
+// newServer compiles the configuration and opens every listener that opened does not hold
+// already, by name. Problems are those of the load; its error lists them one a line.
+func newServer(c *config.Config, problems config.Problems, path string, logTo io.Writer, opened map[string]net.Listener) (s *server, err error) {
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	s = &server{logs: newLogBuffer(logTo)}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	log := newLogger(s.logs, c.Log.Level)
+	p := parts{metrics: newMetrics(), log: log, transport: newTransport()}
+	if p.store, err = openStore(c, p.metrics); err != nil {
+		return nil, c.Problem(c.At("store"), "%v", err)
+	}
+	s.live = &live{parts: p, path: path}
+	prog, more := compile(c, p, nil)
+	if err := more.Err(); err != nil {
+		return nil, err
+	}
+	for _, w := range append(problems, more...) {
+		log.Warn("configuration", "problem", w.Error())
+	}
+	s.live.current.Store(prog)
+	s.ready = &readiness{live: s.live}
+	return s, s.listen(c.Listen, opened)
+}
+
+func newLogger(w io.Writer, level string) *slog.Logger {
+	var l slog.Level
+	_ = l.UnmarshalText([]byte(level)) // the loader has checked it
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l}))
+}
+
+// newTransport is how the gateway reaches upstreams: never through a proxy that the
+// environment names, and never adding an encoding that the client did not ask for.
+func newTransport() http.RoundTripper {
+	return &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   5 * time.Second,
+		ResponseHeaderTimeout: 60 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		IdleConnTimeout:       90 * time.Second,
+		MaxIdleConnsPerHost:   256,
+		DisableCompression:    true,
+		ForceAttemptHTTP2:     true,
+	}
+}
+
+func (s *server) listen(l config.Listen, opened map[string]net.Listener) (err error) {
+	for _, face := range []struct {
+		name, address string
+		http          *http.Server
+	}{
+		{"auth", l.Auth, authsvc.NewServer(s.live.handler(func(p *program) http.Handler { return p.auth }))},
+		{"proxy", l.Proxy, proxy.NewServer(s.live.handler(func(p *program) http.Handler { return p.proxy }))},
+		{"admin", l.Admin, authsvc.NewServer(s.adminHandler())},
+	} {
+		if face.address == "" {
+			continue
+		}
+		ln := opened[face.name]
+		if ln == nil {
+			if ln, err = net.Listen("tcp", face.address); err != nil {
+				return fmt.Errorf("listen.%s: %w", face.name, err)
+			}
+		}
+		face.http.ErrorLog = slog.NewLogLogger(s.live.log.Handler(), slog.LevelDebug)
+		s.listeners = append(s.listeners, listener{face.name, ln, face.http})
+	}
+	return nil
+}
+
+func (s *server) adminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "alive") })
+	mux.Handle("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.live.metrics.registry, promhttp.HandlerOpts{}))
+	mux.Handle("/v1/", s.live.handler(func(p *program) http.Handler { return p.admin }))
+	return mux
+}
+
+// run serves until ctx ends or a listener fails, then drains.
+func (s *server) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer s.close()
+	failed := make(chan error, len(s.listeners))
+	for _, l := range s.listeners {
+		s.live.log.Info("listening", "listener", l.name, "address", l.Addr().String())
+		go func() {
+			if err := l.http.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("listen.%s: %w", l.name, err)
+			}
+		}()
+	}
+	go s.live.warm(ctx)
+	if s.live.path != "" {
+		go s.follow(ctx)
+	}
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	s.drain()
+	return err
+}
+
+// follow reloads on SIGHUP and when the file changes.
+func (s *server) follow(ctx context.Context) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	changed := make(chan struct{}, 1)
+	files := append([]string{s.live.path}, s.live.current.Load().config.Files...)
+	go func() {
+		err := config.Watch(ctx, files, func() {
+			select {
+			case changed <- struct{}{}:
+			default: // one is waiting, and will read what is there by then
+			}
+		})
+		if err != nil {
+			s.live.log.Error("the configuration is not watched; SIGHUP still reloads it", "error", err)
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+		case <-changed:
+		}
+		s.live.load()
+		go s.live.warm(ctx)
+	}
+}
+
+// drain lets what is under way end, and tells load balancers first.
+func (s *server) drain() {
+	s.ready.draining.Store(true)
+	s.live.log.Info("shutting down", "drain", drainTime.String())
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	for _, l := range s.listeners {
+		if err := l.http.Shutdown(ctx); err != nil {
+			s.live.log.Warn("requests were cut off", "listener", l.name, "error", err)
+		}
+	}
+}
+
+// close gives back what newServer opened.
+func (s *server) close() {
+	for _, l := range s.listeners {
+		_ = l.Close()
+	}
+	if s.live != nil && s.live.store != nil {
+		_ = s.live.store.Close()
+	}
+	_ = s.logs.Close()
+}

@@ -1,0 +1,116 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Explanation is a decision in words, step by step, for people. It holds no secret.
+type Explanation struct {
+	Reason    string            `json:"reason"`
+	Status    int               `json:"status"`
+	Route     string            `json:"route,omitempty"`
+	Consumer  string            `json:"consumer,omitempty"`
+	Steps     []ExplainedStep   `json:"steps"`
+	Headers   map[string]string `json:"headers,omitempty"` // what the upstream would get
+	RequestID string            `json:"request_id"`
+}
+
+// ExplainedStep is one step of Decide: what it found, and whether it ended the decision.
+type ExplainedStep struct {
+	Step    string `json:"step"`
+	Refused bool   `json:"refused,omitempty"`
+	Detail  string `json:"detail"`
+}
+
+// Explain puts a decision into words. It derives all from the decision, so that a dry run
+// takes the very path of a real request.
+func Explain(r *Request, d *Decision) Explanation {
+	x := Explanation{Reason: d.Reason.String(), Status: d.Reason.Status(), RequestID: d.RequestID}
+	if d.Route != nil {
+		x.Route = d.Route.Name
+	}
+	if d.Consumer != nil {
+		x.Consumer = d.Consumer.ID
+	}
+	for _, step := range [...]struct {
+		name  string
+		found func(*Request, *Decision) string
+	}{
+		{"admit", admitted},
+		{"match", matched},
+		{"authenticate", authenticated},
+		{"consumer", identified},
+		{"require", required},
+		{"grant", granted},
+	} {
+		if step.name == d.Step {
+			detail := d.Err.Error()
+			if tried := triedBefore(d); step.name == "authenticate" && tried != "" {
+				detail = tried + "; " + detail
+			}
+			x.Steps = append(x.Steps, ExplainedStep{Step: step.name, Refused: true, Detail: detail})
+			return x
+		}
+		x.Steps = append(x.Steps, ExplainedStep{Step: step.name, Detail: step.found(r, d)})
+	}
+	x.Headers = map[string]string{}
+	for _, f := range d.Set {
+		x.Headers[f.Name] = f.Value
+	}
+	return x
+}
+
+func admitted(r *Request, _ *Decision) string {
+	return fmt.Sprintf("%s %s://%s%s from %s", r.Method, r.Scheme, r.Host, r.Path, r.ClientIP)
+}
+
+func matched(_ *Request, d *Decision) string {
+	return fmt.Sprintf("route %q: %s", d.Route.Name, d.Route.Match)
+}
+
+func authenticated(_ *Request, d *Decision) string {
+	if d.Route.Public != "" {
+		return "public: " + d.Route.Public
+	}
+	detail := fmt.Sprintf("%s: %s %q is good", d.Method, d.Identity.Kind, d.Identity.Credential)
+	if tried := triedBefore(d); tried != "" {
+		detail = tried + "; " + detail
+	}
+	if !d.Identity.Expires.IsZero() {
+		detail += " until " + d.Identity.Expires.UTC().Format("2006-01-02T15:04:05Z")
+	}
+	return detail
+}
+
+// triedBefore names the authenticators that found nothing of theirs.
+func triedBefore(d *Decision) string {
+	var tried []string
+	for _, m := range d.Route.Authenticate {
+		if m.Name == d.Method {
+			break
+		}
+		tried = append(tried, m.Name+": nothing of its own")
+	}
+	return strings.Join(tried, "; ")
+}
+
+func identified(_ *Request, d *Decision) string {
+	if d.Consumer == nil {
+		return "the identity names nobody in our books, and need not"
+	}
+	return fmt.Sprintf("consumer %q %s", d.Consumer.ID, d.Consumer.Username)
+}
+
+func required(_ *Request, d *Decision) string {
+	want := d.Route.Require
+	if len(want.Groups)+len(want.Scopes) == 0 {
+		return "nothing is demanded"
+	}
+	return fmt.Sprintf("groups %v, one of %v; scopes %v, all of %v",
+		d.Groups(), want.Groups, d.Identity.Scopes, want.Scopes)
+}
+
+func granted(_ *Request, d *Decision) string {
+	return fmt.Sprintf("%d headers for the upstream", len(d.Set))
+}

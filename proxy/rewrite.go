@@ -1,0 +1,101 @@
+package proxy
+
+import (
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+
+	"github.com/stile-gate/stile/policy"
+)
+
+// rewrite makes what leaves out of what came: the judged path, the query as it was, no
+// header of a client that could be taken for one of ours, and then ours. It runs after
+// ReverseProxy removed the hop-by-hop headers, so a client's Connection list cannot take
+// away what is set here (golang/go#50580).
+func (g *Gateway) rewrite(pr *httputil.ProxyRequest, p *passage) {
+	out := pr.Out
+	out.URL.Scheme, out.URL.Host = p.target.Scheme, p.target.Host
+	out.URL.Path, _ = url.PathUnescape(p.request.Path) // a canonical path has no broken escape
+	out.URL.RawPath = p.request.Path
+	out.URL.RawQuery = p.request.RawQuery // ReverseProxy would re-encode it
+	g.strip(out)
+	out.Header["X-Forwarded-For"] = []string{p.request.ClientIP.String()}
+	out.Header["X-Forwarded-Host"] = []string{pr.In.Host}
+	out.Header["X-Forwarded-Proto"] = []string{p.request.Scheme}
+	for _, f := range p.decision.Set {
+		out.Header[f.Name] = []string{f.Value}
+	}
+}
+
+// strip deletes what no upstream may see from a client: identity and forwarding headers,
+// names that a CGI upstream cannot tell from others, and credentials.
+func (g *Gateway) strip(out *http.Request) {
+	for name := range out.Header {
+		if policy.IsIdentityHeader(name) || strings.ContainsAny(name, "_.") || isForwarding(name) {
+			delete(out.Header, name)
+		}
+	}
+	for _, c := range g.Hidden {
+		switch {
+		case c.Header != "":
+			delete(out.Header, c.Header)
+		case c.Query != "":
+			out.URL.RawQuery = withoutParameter(out.URL.RawQuery, c.Query)
+		case c.Cookie != "":
+			withoutCookie(out.Header, c.Cookie)
+		}
+	}
+}
+
+// isForwarding tells headers by which proxies speak of the original request. Upstreams
+// believe them, so a client must not write them.
+func isForwarding(name string) bool {
+	switch name {
+	case "Forwarded", "X-Real-Ip", "X-Scheme", "X-Rewrite-Url", "X-Replaced-Path":
+		return true
+	}
+	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Original-")
+}
+
+// withoutParameter removes each parameter of a name, in any encoding, and keeps the rest
+// of the query byte by byte.
+func withoutParameter(query, name string) string {
+	var kept []string
+	for pair := range strings.SplitSeq(query, "&") {
+		key, _, _ := strings.Cut(pair, "=")
+		if decoded, err := url.QueryUnescape(key); err != nil || decoded != name {
+			kept = append(kept, pair)
+		}
+	}
+	return strings.Join(kept, "&")
+}
+
+// withoutCookie removes each cookie of a name.
+func withoutCookie(h http.Header, name string) {
+	var kept []string
+	for _, line := range h["Cookie"] {
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = strings.Trim(pair, " \t")
+			if key, _, _ := strings.Cut(pair, "="); strings.TrimRight(key, " \t") != name {
+				kept = append(kept, pair)
+			}
+		}
+	}
+	delete(h, "Cookie")
+	if len(kept) > 0 {
+		h["Cookie"] = []string{strings.Join(kept, "; ")}
+	}
+}
+
+// cleanResponse keeps an upstream from speaking in our name to the client, or to a proxy
+// in front of us.
+func cleanResponse(h http.Header, requestID string) {
+	for name := range h {
+		if policy.IsIdentityHeader(name) {
+			delete(h, name)
+		}
+	}
+	h.Del("X-Accel-Redirect")
+	h[policy.HeaderRequestID] = []string{requestID}
+}
