@@ -31,13 +31,21 @@ type KeyBooks interface {
 	RevokeKey(ctx context.Context, id string) error
 }
 
+// Local is the cache in front of the store. Other processes learn of a change when their
+// own cache asks again; this one at once.
+type Local interface {
+	Forget(match func(*store.Credential) bool)
+	ForgetConsumer(id string)
+	ForgetNegative()
+}
+
 // Admin is the API under /v1: consumers, keys, and dry runs. Everything wants the bearer
 // token; without one configured, everything is refused.
 type Admin struct {
 	Consumers ConsumerBooks
 	Keys      KeyBooks
 	Declared  *store.Static  // what the configuration file declares; read only
-	Forget    func()         // drops what the local cache holds, after a change
+	Local     Local          // forgets what a call changed
 	Decider   policy.Decider // for explain: the engine itself, so that nothing is counted
 	Format    policy.KeyFormat
 	Pepper    policy.Pepper

@@ -60,7 +60,7 @@ func (a *Admin) createConsumer(ctx context.Context, _ *http.Request, in consumer
 		return consumerView{}, err
 	}
 	created, err := a.Consumers.CreateConsumer(ctx, c)
-	a.Forget()
+	a.Local.ForgetNegative()
 	return consumerView{created, false}, err
 }
 
@@ -102,7 +102,7 @@ func (a *Admin) updateConsumer(ctx context.Context, r *http.Request, in consumer
 		return consumerView{}, err
 	}
 	updated, err := a.Consumers.UpdateConsumer(ctx, c)
-	a.Forget()
+	a.Local.ForgetConsumer(id)
 	return consumerView{updated, false}, err
 }
 
@@ -115,7 +115,7 @@ func (a *Admin) deleteConsumer(ctx context.Context, r *http.Request, _ none) (no
 		return none{}, err
 	}
 	err = a.Consumers.DeleteConsumer(ctx, id)
-	a.Forget()
+	a.Local.ForgetConsumer(id)
 	return none{}, err
 }
 

@@ -50,7 +50,7 @@ func (a *Admin) createKey(ctx context.Context, _ *http.Request, in keyInput) (ke
 		return keyCreated{}, err
 	}
 	err := a.Keys.CreateKey(ctx, key)
-	a.Forget()
+	a.Local.ForgetNegative()
 	return keyCreated{key, secret.Reveal()}, err
 }
 
@@ -112,7 +112,7 @@ func (a *Admin) revokeKey(ctx context.Context, r *http.Request, _ none) (none, e
 		return none{}, &callError{http.StatusConflict, fmt.Sprintf("key %q is declared in the configuration file; remove it there", id)}
 	}
 	err = a.Keys.RevokeKey(ctx, id)
-	a.Forget()
+	a.Local.Forget(func(c *store.Credential) bool { return c.Key.ID == id })
 	return none{}, err
 }
 

@@ -65,6 +65,9 @@ func (l *live) read(old *program) (*program, error) {
 	return next, nil
 }
 
+// files are those that a change of calls for a reload.
+func (l *live) files() []string { return append([]string{l.path}, l.current.Load().config.Files...) }
+
 // warm loads the keys of issuers, and tries again until each has been loaded once or ctx
 // ends. Requests do not wait for it: what they need they load themselves.
 func (l *live) warm(ctx context.Context) {

@@ -23,13 +23,14 @@ import (
 
 // program is one configuration, compiled: what a reload replaces as a whole.
 type program struct {
-	config *config.Config
-	engine *policy.Engine
-	cache  *store.Cache
-	tokens map[string]*authn.JWT // by the authenticator's name
-	auth   http.Handler
-	proxy  http.Handler
-	admin  http.Handler
+	config   *config.Config
+	engine   *policy.Engine
+	declared *store.Static
+	cache    *store.Cache
+	tokens   map[string]*authn.JWT // by the authenticator's name
+	auth     http.Handler
+	proxy    http.Handler
+	admin    http.Handler
 }
 
 // parts outlive a reload.
@@ -66,21 +67,19 @@ func openStore(c *config.Config, m *metrics) (books, error) {
 // is kept where its options are the same: proved tokens, keys of issuers, cached keys.
 func compile(c *config.Config, p parts, old *program) (*program, config.Problems) {
 	prog := &program{config: c, tokens: map[string]*authn.JWT{}}
-	cache, err := makeCache(c, p, old)
-	if err != nil {
+	if err := prog.remember(p, old); err != nil {
 		return nil, config.Problems{c.Problem(c.At("consumers"), "%v", err)}
 	}
-	prog.cache = cache
 	methods, problems := prog.authenticators(old)
 	hosts, err := policy.ParseHosts(c.Hosts, ownPorts(c)...)
 	if err != nil {
 		problems = append(problems, c.Problem(c.At("hosts"), "%v", err))
 	}
 	engine, faults := policy.NewEngine(policy.Options{
-		Routes: routesOf(c, methods), Directory: cache, Hosts: hosts, Carriers: carriersOf(c),
+		Routes: routesOf(c, methods), Directory: prog.cache, Hosts: hosts, Carriers: carriersOf(c),
 	})
 	for _, fault := range faults {
-		problems = append(problems, c.Problem(lineOf(c, fault), "%v", fault))
+		problems = append(problems, c.RouteProblem(fault))
 	}
 	if problems.Err() != nil {
 		problems.Sort()
@@ -91,19 +90,22 @@ func compile(c *config.Config, p parts, old *program) (*program, config.Problems
 	return prog, problems
 }
 
-func makeCache(c *config.Config, p parts, old *program) (*store.Cache, error) {
+// remember makes the cache, or keeps the old one and what it holds.
+func (prog *program) remember(p parts, old *program) (err error) {
+	c := prog.config
 	if old != nil && reflect.DeepEqual(old.config.Cache, c.Cache) && reflect.DeepEqual(old.config.Keys, c.Keys) &&
 		reflect.DeepEqual(old.config.Consumers, c.Consumers) {
-		return old.cache, nil
+		prog.declared, prog.cache = old.declared, old.cache
+		return nil
 	}
-	declared, err := declaredBooks(c)
-	if err != nil {
-		return nil, err
+	if prog.declared, err = declaredBooks(c); err != nil {
+		return err
 	}
-	return store.NewCache(store.CacheOptions{
-		Source: p.store, Static: declared, Pepper: policy.Pepper(c.Keys.Pepper),
-		Entries: c.Cache.Entries, TTL: c.Cache.TTL, StaleGrace: c.Cache.StaleGrace, Count: p.metrics.countCache,
-	}), nil
+	prog.cache = store.NewCache(store.CacheOptions{
+		Source: p.store, Static: prog.declared, Pepper: policy.Pepper(c.Keys.Pepper),
+		Entries: c.Cache.Entries, TTL: c.Cache.TTL, StaleGrace: written(c.Cache.StaleGrace), Count: p.metrics.countCache,
+	})
+	return nil
 }
 
 // declaredBooks are the consumers and keys that the file itself declares.
@@ -164,8 +166,17 @@ func tokens(name string, j *config.JWT, old *program) (*authn.JWT, error) {
 		Claims:     authn.ClaimPaths{Consumer: j.Claims.Consumer, Groups: j.Claims.Groups, Scopes: j.Claims.Scopes},
 		TTL:        j.JWKSTTL,
 		MinRefresh: j.JWKSMinRefresh,
-		MaxStale:   j.JWKSStale,
+		MaxStale:   written(j.JWKSStale),
 	})
+}
+
+// written turns a duration of the configuration into one of options whose zero stands for
+// a default and whose negative stands for none.
+func written(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 func routesOf(c *config.Config, methods map[string]policy.Method) []policy.Route {
@@ -202,19 +213,6 @@ func ownPorts(c *config.Config) []uint16 {
 	return []uint16{uint16(port)}
 }
 
-// lineOf is where the route of a fault stands.
-func lineOf(c *config.Config, fault error) int {
-	var route *policy.RouteError
-	if errors.As(fault, &route) {
-		for i, r := range c.Routes {
-			if r.Name == route.Route {
-				return c.At("routes", i)
-			}
-		}
-	}
-	return c.At("routes")
-}
-
 // face puts the skins around the engine.
 func (prog *program) face(p parts) {
 	c := prog.config
@@ -232,7 +230,7 @@ func (prog *program) face(p parts) {
 		Transport: p.transport, Log: p.log, Observe: p.metrics.observeUpstream,
 	}
 	prog.admin = (&authsvc.Admin{
-		Consumers: p.store, Keys: p.store, Cache: prog.cache, Decider: prog.engine,
+		Consumers: p.store, Keys: p.store, Declared: prog.declared, Local: prog.cache, Decider: prog.engine,
 		Format: policy.KeyFormat{Prefix: c.Keys.Prefix}, Pepper: policy.Pepper(c.Keys.Pepper),
 		Tokens: tokenHashes(c), Now: time.Now, Log: p.log,
 	}).Handler()

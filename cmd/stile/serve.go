@@ -177,18 +177,15 @@ func (s *server) follow(ctx context.Context) {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	changed := make(chan struct{}, 1)
-	files := append([]string{s.live.path}, s.live.current.Load().config.Files...)
-	go func() {
-		err := config.Watch(ctx, files, func() {
-			select {
-			case changed <- struct{}{}:
-			default: // one is waiting, and will read what is there by then
-			}
-		})
-		if err != nil {
-			s.live.log.Error("the configuration is not watched; SIGHUP still reloads it", "error", err)
+	err := config.Watch(ctx, s.live.files, func() {
+		select {
+		case changed <- struct{}{}:
+		default: // one is waiting, and will read what is there by then
 		}
-	}()
+	})
+	if err != nil {
+		s.live.log.Error("the configuration is not watched; SIGHUP still reloads it", "error", err)
+	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -21,6 +21,7 @@ type load struct {
 
 // result is one round.
 type result struct {
+	count     int
 	perSecond float64
 	p50, p99  time.Duration
 }
@@ -46,6 +47,7 @@ func (l load) run(ctx context.Context, address string, took time.Duration) (resu
 	}
 	slices.Sort(all)
 	return result{
+		count:     len(all),
 		perSecond: float64(len(all)) / elapsed.Seconds(),
 		p50:       all[len(all)/2],
 		p99:       all[len(all)*99/100],

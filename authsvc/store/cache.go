@@ -1,0 +1,164 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/stile-gate/stile/policy"
+)
+
+// Source is what a cache asks when it does not know. It answers nil, nil for what is not
+// there, and an error when it cannot know.
+type Source interface {
+	Credential(ctx context.Context, hash string) (*Credential, error)
+	Consumer(ctx context.Context, id string) (*Consumer, error)
+}
+
+// CacheOptions says what a cache stands before and how long it may remember. A zero bound
+// or time is its default; a negative time is none.
+type CacheOptions struct {
+	Source Source
+	Static *Static // asked before the source; nil for none
+	Pepper policy.Pepper
+
+	Entries         int           // found ones of each kind at most, default 200,000
+	NegativeEntries int           // unknown ones of each kind at most, default 20,000
+	TTL             time.Duration // how long a found one is good, ±10 %, default 30s
+	NegativeTTL     time.Duration // how long an unknown one is not asked for again, ±10 %, default 5s
+	StaleGrace      time.Duration // how long beyond TTL while the source fails, default 5m
+
+	Now func() time.Time // time.Now by default
+	// Count hears of every look-up: the cache is "credential" or "consumer", the result
+	// "hit", "miss", "negative", "stale" or "error". Nil for none.
+	Count func(cache, result string)
+}
+
+func (o CacheOptions) withDefaults() CacheOptions {
+	orDefault(&o.Entries, 200_000)
+	orDefault(&o.NegativeEntries, 20_000)
+	orDefault(&o.TTL, 30*time.Second)
+	orDefault(&o.NegativeTTL, 5*time.Second)
+	orDefault(&o.StaleGrace, 5*time.Minute)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Count == nil {
+		o.Count = func(string, string) {}
+	}
+	return o
+}
+
+func orDefault[T comparable](option *T, value T) {
+	if *option == *new(T) {
+		*option = value
+	}
+}
+
+// Cache remembers what a source answered, in this process alone. It remembers what was
+// found, never a decision about it: whoever asks checks expiry and status each time.
+type Cache struct {
+	source      Source
+	static      *Static
+	pepper      policy.Pepper
+	now         func() time.Time
+	shared      *shared
+	credentials *lookup[digest, Credential]
+	consumers   *lookup[string, policy.Consumer]
+}
+
+// NewCache makes an empty cache. It starts nothing that would have to be stopped.
+func NewCache(o CacheOptions) *Cache {
+	o = o.withDefaults()
+	s := &shared{options: o}
+	return &Cache{
+		source: o.Source, static: o.Static, pepper: o.Pepper, now: o.Now, shared: s,
+		credentials: newLookup[digest, Credential]("credential", s),
+		consumers:   newLookup[string, policy.Consumer]("consumer", s),
+	}
+}
+
+// Credential finds the key that was presented, and its consumer; nil, nil when there is
+// none, and an error when it cannot be known. What it finds is shared: read only.
+func (c *Cache) Credential(ctx context.Context, presented policy.Secret) (*Credential, error) {
+	d := digestOf(presented)
+	if found := c.static.plain(d); found != nil {
+		c.credentials.count("hit")
+		return found, nil
+	}
+	if found, ok := c.credentials.remembered(d, c.now()); ok {
+		return found, nil
+	}
+	hash := c.pepper.HashKey(presented)
+	if found := c.static.Credential(hash); found != nil {
+		c.credentials.pin(d, found)
+		return found, nil
+	}
+	return c.credentials.ask(ctx, d, string(d[:]), func(ctx context.Context) (*Credential, error) {
+		return c.source.Credential(ctx, hash)
+	})
+}
+
+// digestOf hashes without allocating, as long as the key is not uncommonly long.
+func digestOf(presented policy.Secret) digest {
+	var room [128]byte
+	return sha256.Sum256(append(room[:0], presented.Reveal()...))
+}
+
+// Consumer finds a consumer; nil, nil when there is none, and an error when it cannot be
+// known. It is a policy.Directory. What it finds is shared: read only.
+func (c *Cache) Consumer(ctx context.Context, id string) (*policy.Consumer, error) {
+	if found := c.static.Consumer(id); found != nil {
+		c.consumers.count("hit")
+		return found, nil
+	}
+	if found, ok := c.consumers.remembered(id, c.now()); ok {
+		return found, nil
+	}
+	if policy.CheckID(id) != nil { // no store can hold it
+		c.consumers.count("negative")
+		return nil, nil
+	}
+	id = strings.Clone(id) // what is remembered must not hold on to the token that it was cut from
+	return c.consumers.ask(ctx, id, id, func(ctx context.Context) (*policy.Consumer, error) {
+		found, err := c.source.Consumer(ctx, id)
+		if found == nil || err != nil {
+			return nil, err
+		}
+		return &found.Consumer, nil
+	})
+}
+
+// Forget drops the credentials that match. A look-up that is under way is not remembered,
+// nor joined by those who ask from now on. It goes through the whole cache: it is for
+// what an administrator does.
+func (c *Cache) Forget(match func(*Credential) bool) {
+	c.shared.next()
+	c.credentials.forget(func(_ digest, found *Credential) bool { return match(found) })
+}
+
+// ForgetConsumer drops a consumer and the credentials that have a copy of it.
+func (c *Cache) ForgetConsumer(id string) {
+	c.shared.next()
+	c.consumers.forget(func(known string, _ *policy.Consumer) bool { return known == id })
+	c.credentials.forget(func(_ digest, found *Credential) bool { return found.Consumer.ID == id })
+}
+
+// ForgetNegative drops what is known not to be there: after something was created.
+func (c *Cache) ForgetNegative() {
+	c.shared.next()
+	c.credentials.unknown.InvalidateAll()
+	c.consumers.unknown.InvalidateAll()
+}
+
+// ForgetAll drops everything, and with it what could be served while the source is down.
+func (c *Cache) ForgetAll() {
+	c.ForgetNegative()
+	c.credentials.known.InvalidateAll()
+	c.consumers.known.InvalidateAll()
+}
+
+// forever is later than any clock.
+var forever = time.Unix(math.MaxInt32*1000, 0)

@@ -1,0 +1,92 @@
+package store
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// How it all lies in Redis. A script touches keys of one hash tag only, so the layout
+// would do for a cluster; what spans several is written in an order that leaves nothing
+// usable behind, wherever it is cut short or meets another write.
+//
+//	stile:key:<hash>                hash    nonce, key (JSON), consumer (JSON), version
+//	stile:{c:<consumer>}            hash    state, version, json, custom (nonce), write (nonce)
+//	stile:{c:<consumer>}:keys       set     "<key id> <nonce>"
+//	stile:{c:<consumer>}:claim      string  nonce of a custom id about to be written
+//	stile:ref:key:<key id>          string  "<hash> <consumer> <nonce>"
+//	stile:ref:custom:<custom id>    string  "<consumer> <nonce>"
+//	stile:{sys}:consumers           zset    "<consumer>", score 0
+//	stile:{sys}:keys                zset    "<key id> <nonce>", score 0
+//
+// A nonce is drawn for each write that spans several slots. It marks all that the write
+// leaves, and nothing is changed or removed but under its own nonce: a writer that was
+// held up, while others ended what it had begun, can do no harm when it goes on.
+//
+// A key is made in this order: its hash is reserved (which expires by itself), the ref
+// names it, it joins its consumer's set, it is listed, and last the reservation is filled
+// in; only then is it usable. So, for every usable key:
+//
+//   - its ref leads to it, and RevokeKey can end it;
+//   - it is in its consumer's set, so updates reach its copy of the consumer, and
+//     DeleteConsumer, which first closes the set, ends it.
+//
+// To end a key, its hash goes first. If that is only reserved, it cannot be filled in
+// any more.
+//
+// A key's copy of its consumer has the consumer's version and is only ever replaced by
+// a newer one, be the key usable yet or only reserved.
+
+// claimTime is how long a reservation stands. A write of several steps takes no longer
+// than writeTime, so it is only for what was cut short.
+const (
+	claimTime = time.Minute
+	writeTime = 10 * time.Second
+)
+
+const (
+	consumersIndex = "stile:{sys}:consumers"
+	keysIndex      = "stile:{sys}:keys"
+)
+
+func hashKey(hash string) string          { return "stile:key:" + hash }
+func consumerKey(id string) string        { return "stile:{c:" + id + "}" }
+func consumerKeysKey(id string) string    { return consumerKey(id) + ":keys" }
+func consumerClaimKey(id string) string   { return consumerKey(id) + ":claim" }
+func keyRefKey(id string) string          { return "stile:ref:key:" + id }
+func customRefKey(customID string) string { return "stile:ref:custom:" + customID }
+
+func newNonce() string { return rand.Text() }
+
+// ref is what a name leads to: a key, or, without hash, a consumer.
+type ref struct{ hash, consumer, nonce string }
+
+func (f ref) String() string {
+	if f.hash == "" {
+		return f.consumer + " " + f.nonce
+	}
+	return f.hash + " " + f.consumer + " " + f.nonce
+}
+
+func parseRef(text string) (ref, error) {
+	switch parts := strings.Split(text, " "); len(parts) {
+	case 2:
+		return ref{consumer: parts[0], nonce: parts[1]}, nil
+	case 3:
+		return ref{hash: parts[0], consumer: parts[1], nonce: parts[2]}, nil
+	default:
+		return ref{}, fmt.Errorf("ref of %d words: %w", len(parts), ErrCorrupt)
+	}
+}
+
+// member is how a key stands in a set: ids have no bytes below '-', so the order of
+// members is that of ids.
+type member struct{ id, nonce string }
+
+func (m member) String() string { return m.id + " " + m.nonce }
+
+func parseMember(text string) member {
+	id, nonce, _ := strings.Cut(text, " ")
+	return member{id, nonce}
+}

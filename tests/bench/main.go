@@ -1,0 +1,101 @@
+// Command bench measures stile against a bare Echo handler that answers with the same
+// identity headers, side by side in one run, and prints the table of docs/performance.md.
+//
+// The servers run on one processor and the client on another, so that what is measured is
+// the server; rounds of all are interleaved and the median of their ratios is taken, for
+// the machines are small and noisy. Everything stays on loopback and ends by itself.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+func main() {
+	bare := flag.String("bare", "", "serve the bare handler on this address (what bench starts as its other half)")
+	rounds := flag.Int("rounds", 9, "interleaved rounds")
+	took := flag.Duration("round", 2*time.Second, "length of one load")
+	keys := flag.Int("keys", 100_000, "API keys in Redis")
+	tokens := flag.Int("tokens", 10_000, "tokens to rotate through")
+	flag.Parse()
+	var err error
+	if *bare != "" {
+		err = serveBare(*bare)
+	} else {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		err = run(ctx, *rounds, *took, *keys, *tokens)
+		stop()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, rounds int, took time.Duration, keys, tokens int) error {
+	dir, err := os.MkdirTemp("", "stile-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	binary, err := build(ctx, dir)
+	if err != nil {
+		return err
+	}
+	stage := &stage{ctx: ctx, dir: dir, binary: binary}
+	defer stage.close()
+	fmt.Fprintf(os.Stderr, "filling Redis with %d keys, signing %d tokens\n", keys, tokens)
+	cases, err := stage.prepare(keys, tokens)
+	if err != nil {
+		return err
+	}
+	if err := measureDecisions(ctx, cases, rounds, took); err != nil {
+		return err
+	}
+	if err := stage.checkLog(cases); err != nil {
+		return err
+	}
+	if err := measureStart(ctx, dir, binary); err != nil {
+		return err
+	}
+	return microBenchmarks(ctx)
+}
+
+// build makes the binary as a release is made.
+func build(ctx context.Context, dir string) (string, error) {
+	binary := filepath.Join(dir, "stile")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "./cmd/stile")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Stderr = os.Stderr
+	return binary, cmd.Run()
+}
+
+// microBenchmarks runs those that stand beside the code.
+func microBenchmarks(ctx context.Context) error {
+	fmt.Println("\n| benchmark | ns/op | B/op | allocs/op |\n|---|---|---|---|")
+	for _, b := range []struct{ pkg, pattern string }{
+		{"./policy", "DecideAPIKey|Match"},
+		{"./authsvc/authn", "JWT|RSA|APIKey"},
+		{"./authsvc/store", "Cache"},
+	} {
+		out, err := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", b.pattern, "-benchmem", b.pkg).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%s: %w\n%s", b.pkg, err, out)
+		}
+		for line := range strings.Lines(string(out)) {
+			fields := strings.Fields(line)
+			if len(fields) < 8 || !strings.HasPrefix(line, "Benchmark") {
+				continue
+			}
+			fmt.Printf("| %s %s | %s | %s | %s |\n", strings.TrimPrefix(b.pkg, "./"), fields[0], fields[2], fields[len(fields)-4], fields[len(fields)-2])
+		}
+	}
+	return nil
+}
