@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"net/http"
+	"net/http/pprof"
 	"strings"
 	"time"
 
@@ -39,8 +40,8 @@ type Local interface {
 	ForgetNegative()
 }
 
-// Admin is the API under /v1: consumers, keys, and dry runs. Everything wants the bearer
-// token; without one configured, everything is refused.
+// Admin is the API under /v1: consumers, keys, and dry runs; and the profiles of this
+// process under /debug/pprof. Everything wants the bearer token; without one configured, everything is refused.
 type Admin struct {
 	Consumers ConsumerBooks
 	Keys      KeyBooks
@@ -80,6 +81,9 @@ func (a *Admin) Handler() http.Handler {
 	handle(a, mux, "GET /v1/keys/{id}", a.showKey)
 	handle(a, mux, "DELETE /v1/keys/{id}", a.revokeKey)
 	handle(a, mux, "POST /v1/explain", a.explain)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile) // ?seconds= up to the server's write timeout
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return a.authenticate(mux)
 }
 

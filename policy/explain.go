@@ -45,11 +45,7 @@ func Explain(r *Request, d *Decision) Explanation {
 		{"grant", granted},
 	} {
 		if step.name == d.Step {
-			detail := d.Err.Error()
-			if tried := triedBefore(d); step.name == "authenticate" && tried != "" {
-				detail = tried + "; " + detail
-			}
-			x.Steps = append(x.Steps, ExplainedStep{Step: step.name, Refused: true, Detail: detail})
+			x.Steps = append(x.Steps, ExplainedStep{Step: step.name, Refused: true, Detail: refused(d)})
 			return x
 		}
 		x.Steps = append(x.Steps, ExplainedStep{Step: step.name, Detail: step.found(r, d)})
@@ -59,6 +55,13 @@ func Explain(r *Request, d *Decision) Explanation {
 		x.Headers[f.Name] = f.Value
 	}
 	return x
+}
+
+func refused(d *Decision) string {
+	if d.Step == "authenticate" {
+		return triedBefore(d) + d.Err.Error()
+	}
+	return d.Err.Error()
 }
 
 func admitted(r *Request, _ *Decision) string {
@@ -73,10 +76,7 @@ func authenticated(_ *Request, d *Decision) string {
 	if d.Route.Public != "" {
 		return "public: " + d.Route.Public
 	}
-	detail := fmt.Sprintf("%s: %s %q is good", d.Method, d.Identity.Kind, d.Identity.Credential)
-	if tried := triedBefore(d); tried != "" {
-		detail = tried + "; " + detail
-	}
+	detail := fmt.Sprintf("%s%s: %s %q is good", triedBefore(d), d.Method, d.Identity.Kind, d.Identity.Credential)
 	if !d.Identity.Expires.IsZero() {
 		detail += " until " + d.Identity.Expires.UTC().Format("2006-01-02T15:04:05Z")
 	}
@@ -85,14 +85,14 @@ func authenticated(_ *Request, d *Decision) string {
 
 // triedBefore names the authenticators that found nothing of theirs.
 func triedBefore(d *Decision) string {
-	var tried []string
+	var b strings.Builder
 	for _, m := range d.Route.Authenticate {
 		if m.Name == d.Method {
 			break
 		}
-		tried = append(tried, m.Name+": nothing of its own")
+		b.WriteString(m.Name + ": nothing of its own; ")
 	}
-	return strings.Join(tried, "; ")
+	return b.String()
 }
 
 func identified(_ *Request, d *Decision) string {

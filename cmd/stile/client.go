@@ -31,6 +31,10 @@ func adminFlags(cmd *cobra.Command) {
 	cmd.PersistentFlags().String("admin", "", "URL of the admin API (default $STILE_ADMIN, else http://"+defaultAdmin+")")
 	cmd.PersistentFlags().String("token", "", "admin token (default $STILE_TOKEN, which keeps it out of the process list)")
 	cmd.PersistentFlags().StringP("output", "o", "table", "table or json")
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		_, err := newPrinter(cmd) // before anything is done that could then not be shown
+		return err
+	}
 }
 
 const defaultAdmin = "127.0.0.1:9180"

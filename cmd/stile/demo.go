@@ -72,7 +72,7 @@ and a token issuer, and print what to type next. Ctrl-C ends it; nothing is kept
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithCancel(cmd.Context())
 			defer cancel()
-			return runDemo(ctx, cmd.OutOrStdout(), l, asJSON)
+			return runDemo(ctx, cmd.OutOrStdout(), os.Stderr, l, asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&l.Auth, "listen-auth", "127.0.0.1:4180", "address that edges ask; port 0 takes a free one")
@@ -82,7 +82,7 @@ and a token issuer, and print what to type next. Ctrl-C ends it; nothing is kept
 	return cmd
 }
 
-func runDemo(ctx context.Context, out io.Writer, l config.Listen, asJSON bool) error {
+func runDemo(ctx context.Context, out, logTo io.Writer, l config.Listen, asJSON bool) error {
 	listeners, err := openAll(&l)
 	if err != nil {
 		return fmt.Errorf("%w\nAnother stile may be running; --listen-auth, --listen-proxy and --listen-admin 127.0.0.1:0 take free ports", err)
@@ -103,7 +103,7 @@ func runDemo(ctx context.Context, out io.Writer, l config.Listen, asJSON bool) e
 		"@KEYID@", id, "@KEYHASH@", policy.PlainKeyHash(key),
 	).Replace(demoConfig)
 	c, problems := config.Parse("demo", []byte(text), []string{"STILE_ADMIN_TOKEN=" + adminToken})
-	s, err := newServer(c, problems, "", os.Stderr, listeners)
+	s, err := newServer(c, problems, "", logTo, listeners)
 	if err != nil {
 		return err
 	}
@@ -124,17 +124,25 @@ func runDemo(ctx context.Context, out io.Writer, l config.Listen, asJSON bool) e
 }
 
 // openAll opens the three addresses and writes back the ports that were free.
-func openAll(l *config.Listen) (map[string]net.Listener, error) {
-	listeners := map[string]net.Listener{}
+func openAll(l *config.Listen) (listeners map[string]net.Listener, err error) {
+	listeners = map[string]net.Listener{}
+	defer func() {
+		if err != nil {
+			for _, ln := range listeners {
+				_ = ln.Close()
+			}
+		}
+	}()
 	for name, address := range map[string]*string{"auth": &l.Auth, "proxy": &l.Proxy, "admin": &l.Admin} {
 		ln, err := net.Listen("tcp", *address)
 		if err != nil {
 			return nil, fmt.Errorf("--listen-%s %s: %w", name, *address, err)
 		}
+		listeners[name] = ln
 		if !ln.Addr().(*net.TCPAddr).IP.IsLoopback() {
 			return nil, &misuseError{fmt.Errorf("--listen-%s %s: the demo listens on loopback alone", name, *address)}
 		}
-		listeners[name], *address = ln, ln.Addr().String()
+		*address = ln.Addr().String()
 	}
 	return listeners, nil
 }

@@ -35,24 +35,16 @@ func main() {
 }
 
 func newRoot() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "stile",
-		Short: "The consumer layer for proxies that stay stateless",
-		Long: `Stile answers Traefik (forwardAuth), nginx (auth_request) and Caddy (forward_auth) about
+	root := group("stile", "The consumer layer for proxies that stay stateless",
+		newServe(), newDemo(), newCheck(), newExplain(), newConsumer(), newKey(), newHealth(), newVersion())
+	root.Long = `Stile answers Traefik (forwardAuth), nginx (auth_request) and Caddy (forward_auth) about
 each request, from API keys and JWTs, with consumers and keys in Redis or in memory.
 
-Exit codes: 0 done; 1 failed (check: errors found; explain: refused); 2 wrong arguments.`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+Exit codes: 0 done; 1 failed (check: errors found; explain: refused); 2 wrong arguments.`
+	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &misuseError{fmt.Errorf("%w\nSee `%s --help`", err, cmd.CommandPath())}
 	})
-	root.AddCommand(
-		newServe(), newDemo(), newCheck(), newExplain(), newConsumer(), newKey(), newHealth(), newVersion(),
-	)
 	return root
 }
 
@@ -92,6 +84,7 @@ func takes(n int, form string) cobra.PositionalArgs {
 func group(use, short string, below ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: use, Short: short,
+		Args:                       cobra.ArbitraryArgs, // so that a misspelt verb comes to RunE
 		SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

@@ -2,20 +2,17 @@ package main
 
 import (
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-
-	"github.com/stile-gate/stile/policy"
 )
 
 // metrics holds every metric of the process, by the names of docs/metrics.md. No label
 // holds a path, a consumer or a key: their values are bounded by the configuration.
 type metrics struct {
 	registry  *prometheus.Registry
-	decisions decisionCounters
+	decisions *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
 	reloads   *prometheus.CounterVec
 	cache     *prometheus.CounterVec
@@ -39,7 +36,7 @@ func newMetrics() *metrics {
 	}
 	m := &metrics{
 		registry:  prometheus.NewRegistry(),
-		decisions: decisionCounters{vec: counter("stile_decisions_total", "Decisions by edge, route and reason.", "edge", "route", "reason")},
+		decisions: counter("stile_decisions_total", "Decisions by edge, route and reason.", "edge", "route", "reason"),
 		duration:  histogram("stile_decision_duration_seconds", "Time from a request read to its decision.", fastBuckets(), "edge"),
 		reloads:   counter("stile_config_reloads_total", "Configuration reloads: ok, or failed and the old one kept.", "result"),
 		cache:     counter("stile_cache_requests_total", "Look-ups in the local cache: hit, miss, negative, stale or error.", "cache", "result"),
@@ -55,43 +52,9 @@ func newMetrics() *metrics {
 	m.reloads.WithLabelValues("failed")
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.decisions.vec, m.duration, m.reloads, m.cache, m.store, m.storeUp, m.upstream, m.upstreamT,
+		m.decisions, m.duration, m.reloads, m.cache, m.store, m.storeUp, m.upstream, m.upstreamT,
 	)
 	return m
-}
-
-// decisionCounters keeps the counters that it was asked for once: looking one up by its
-// label values costs more than a decision's matching.
-type decisionCounters struct {
-	vec  *prometheus.CounterVec
-	mu   sync.RWMutex
-	seen map[decisionKey]prometheus.Counter
-}
-
-type decisionKey struct {
-	edge, route string
-	reason      policy.Reason
-}
-
-func (c *decisionCounters) of(edge string, d *policy.Decision) prometheus.Counter {
-	key := decisionKey{edge: edge, reason: d.Reason}
-	if d.Route != nil {
-		key.route = d.Route.Name
-	}
-	c.mu.RLock()
-	counter, ok := c.seen[key]
-	c.mu.RUnlock()
-	if ok {
-		return counter
-	}
-	counter = c.vec.WithLabelValues(key.edge, key.route, key.reason.String())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.seen == nil {
-		c.seen = map[decisionKey]prometheus.Counter{}
-	}
-	c.seen[key] = counter
-	return counter
 }
 
 func (m *metrics) observeStore(op string, took time.Duration, err error) {

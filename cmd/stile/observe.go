@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/stile-gate/stile/policy"
 )
@@ -12,25 +15,80 @@ import (
 type observer struct {
 	next    policy.Decider
 	metrics *metrics
-	log     *slog.Logger // nil when decisions are not logged
+	log     slog.Handler // nil when decisions are not logged
+
+	mu   sync.RWMutex
+	seen map[kind]*series
+}
+
+// kind is what decisions have in common in metrics and log. There are as many as edges,
+// routes and reasons allow.
+type kind struct {
+	edge, route string
+	reason      policy.Reason
+}
+
+// series is where decisions of one kind are counted and logged. Finding the counters by
+// their labels and formatting the same words each time would cost more than deciding.
+type series struct {
+	count    prometheus.Counter
+	duration prometheus.Observer
+	log      slog.Handler
 }
 
 func (o *observer) Decide(ctx context.Context, r *policy.Request) policy.Decision {
 	start := time.Now()
 	d := o.next.Decide(ctx, r)
 	took := time.Since(start)
-	o.metrics.decisions.of(r.Edge, &d).Inc()
-	o.metrics.duration.WithLabelValues(r.Edge).Observe(took.Seconds())
-	if o.log != nil {
-		o.write(ctx, r, &d, took)
+	s := o.series(r, &d)
+	s.count.Inc()
+	s.duration.Observe(took.Seconds())
+	if s.log != nil {
+		write(ctx, s.log, r, &d, start.Add(took), took)
 	}
 	return d
 }
 
+func (o *observer) series(r *policy.Request, d *policy.Decision) *series {
+	k := kind{edge: r.Edge, reason: d.Reason}
+	if d.Route != nil {
+		k.route = d.Route.Name
+	}
+	o.mu.RLock()
+	s := o.seen[k]
+	o.mu.RUnlock()
+	if s != nil {
+		return s
+	}
+	s = &series{
+		count:    o.metrics.decisions.WithLabelValues(k.edge, k.route, k.reason.String()),
+		duration: o.metrics.duration.WithLabelValues(k.edge),
+	}
+	if o.log != nil {
+		s.log = o.log.WithAttrs([]slog.Attr{
+			slog.String("edge", k.edge), slog.String("route", k.route), slog.String("reason", k.reason.String()),
+		})
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seen == nil {
+		o.seen = map[kind]*series{}
+	}
+	o.seen[k] = s
+	return s
+}
+
 // write puts down the one line of a decision. Headers and the query stay out: a
 // credential may stand in them.
-func (o *observer) write(ctx context.Context, r *policy.Request, d *policy.Decision, took time.Duration) {
-	attrs := make([]slog.Attr, 0, 16)
+func write(ctx context.Context, log slog.Handler, r *policy.Request, d *policy.Decision, at time.Time, took time.Duration) {
+	level := slog.LevelInfo
+	if d.Reason == policy.Unavailable {
+		level = slog.LevelError
+	}
+	if !log.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 12)
 	add := func(key, value string) {
 		if value != "" {
 			attrs = append(attrs, slog.String(key, value))
@@ -38,11 +96,6 @@ func (o *observer) write(ctx context.Context, r *policy.Request, d *policy.Decis
 	}
 	add("request_id", r.ID)
 	add("trace_id", traceID(r.Header["Traceparent"]))
-	add("edge", r.Edge)
-	add("reason", d.Reason.String())
-	if d.Route != nil {
-		add("route", d.Route.Name)
-	}
 	add("method", r.Method)
 	add("host", r.Host)
 	add("path", r.RawPath())
@@ -59,12 +112,10 @@ func (o *observer) write(ctx context.Context, r *policy.Request, d *policy.Decis
 	if d.Err != nil {
 		add("detail", d.Err.Error())
 	}
-	attrs = append(attrs, slog.Int64("latency_us", took.Microseconds()))
-	level := slog.LevelInfo
-	if d.Reason == policy.Unavailable {
-		level = slog.LevelError
-	}
-	o.log.LogAttrs(ctx, level, "decision", attrs...)
+	line := slog.NewRecord(at, level, "decision", 0) // no place in the source: finding it is dear
+	line.AddAttrs(attrs...)
+	line.AddAttrs(slog.Int64("latency_us", took.Microseconds()))
+	_ = log.Handle(ctx, line) // a log that cannot be written is no reason to refuse
 }
 
 // traceID is the trace-id of a W3C traceparent header, "" where there is none.

@@ -218,7 +218,7 @@ func (prog *program) face(p parts) {
 	c := prog.config
 	decider := &observer{next: prog.engine, metrics: p.metrics}
 	if c.Log.Decisions {
-		decider.log = p.log
+		decider.log = p.log.Handler()
 	}
 	prog.auth = authsvc.NewAuthHandler(decider, c.Trust)
 	upstreams := map[string]*url.URL{}

@@ -140,7 +140,9 @@ func (s *server) adminHandler() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "alive") })
 	mux.Handle("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.live.metrics.registry, promhttp.HandlerOpts{}))
-	mux.Handle("/v1/", s.live.handler(func(p *program) http.Handler { return p.admin }))
+	admin := s.live.handler(func(p *program) http.Handler { return p.admin })
+	mux.Handle("/v1/", admin)
+	mux.Handle("/debug/pprof/", admin)
 	return mux
 }
 
