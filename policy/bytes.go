@@ -8,7 +8,8 @@ const (
 	literal                // stands for itself in a path: pchar without ; and %, and /
 	hexDigit
 	alphanumeric
-	token // RFC 9110 §5.6.2, a field name or method
+	plainName // letters, digits and -: a field name without aliases
+	token     // RFC 9110 §5.6.2, a field name or method
 )
 
 // class is a table because every byte of every request passes through it.
@@ -21,7 +22,8 @@ var class = func() (t [256]uint8) {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	const digits = "0123456789"
 	mark(unreserved|literal, letters+digits+"-._~")
-	mark(alphanumeric, letters+digits)
+	mark(alphanumeric|plainName, letters+digits)
+	mark(plainName, "-")
 	mark(literal, "!$&'()*+,=:@/")
 	mark(hexDigit, digits+"abcdefABCDEF")
 	mark(token, letters+digits+"!#$%&'*+-.^_`|~")
@@ -46,16 +48,22 @@ func writeEscape(b *strings.Builder, c byte) {
 	b.WriteByte(digits[c&15])
 }
 
+// escapeAt is the byte that is escaped at an index, if an escape begins there.
+func escapeAt(s string, i int) (byte, bool) {
+	if s[i] != '%' || i+2 >= len(s) || class[s[i+1]]&hexDigit == 0 || class[s[i+2]]&hexDigit == 0 {
+		return 0, false
+	}
+	return unhex(s[i+1])<<4 | unhex(s[i+2]), true
+}
+
 // unescapeHigh decodes only escapes above 0x7F, to judge them as UTF-8.
 func unescapeHigh(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
-		if s[i] == '%' {
-			if c := unhex(s[i+1])<<4 | unhex(s[i+2]); c >= 0x80 {
-				b.WriteByte(c)
-				i += 2
-				continue
-			}
+		if c, ok := escapeAt(s, i); ok && c >= 0x80 {
+			b.WriteByte(c)
+			i += 2
+			continue
 		}
 		b.WriteByte(s[i])
 	}

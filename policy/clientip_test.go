@@ -91,3 +91,21 @@ func TestTrustNobody(t *testing.T) {
 		t.Error("an address that is none is one of ours")
 	}
 }
+
+func FuzzClientIP(f *testing.F) {
+	for _, chain := range []string{"192.0.2.1", "10.1.1.1, 192.0.2.1", "", ",", "::ffff:10.0.0.1", "fe80::1%eth0", "192.0.2.1:80, spoof"} {
+		f.Add(chain)
+	}
+	f.Fuzz(func(t *testing.T, chain string) {
+		got, err := proxies.ClientIP(chain)
+		if (err == nil) != got.IsValid() || got.Zone() != "" || got.Is4In6() {
+			t.Fatalf("%q is %s (%v)", chain, got, err)
+		}
+		if err != nil {
+			return
+		}
+		if behind, err := proxies.ClientIP(chain + ", 203.0.113.5"); err == nil && behind.String() != "203.0.113.5" {
+			t.Errorf("%q makes a client behind it %s", chain, behind)
+		}
+	})
+}

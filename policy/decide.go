@@ -3,6 +3,8 @@ package policy
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -44,7 +46,7 @@ func (e *Engine) admit(_ context.Context, r *Request, _ *Decision) error {
 	err := r.fault
 	switch {
 	case err != nil:
-	case r.Path == "":
+	case !r.wasRead:
 		err = errors.New("request was not read")
 	case !e.methods[r.Method]:
 		return Refuse(BadRequest, "method %q is not known to any route", clip(r.Method))
@@ -90,7 +92,7 @@ func (e *Engine) matchReadings(r *Request, route *Route) error {
 	}
 	for _, path := range readings {
 		if other := e.routes.match(r.Method, r.Host, path); other != nil && other != route {
-			return Refuse(BadRequest, "an upstream could read the path as %s, which another route matches", path)
+			return Refuse(BadRequest, "an upstream could read the path as %s", path)
 		}
 	}
 	return nil
@@ -102,18 +104,20 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, d *Decision) erro
 	if d.Route.Public != "" {
 		return nil
 	}
-	notMine := false
 	for i := range d.Route.Authenticate {
-		m := &d.Route.Authenticate[i]
-		identity, err := m.Authenticate(ctx, r)
+		by := &d.Route.Authenticate[i]
+		identity, err := by.Authenticate(ctx, r)
 		switch {
 		case errors.Is(err, ErrNoCredential):
 			continue
 		case errors.Is(err, ErrNotMine):
-			notMine = true
+			d.By = by
 			continue
 		}
-		d.Method = m.Name
+		d.By = by
+		if err == nil && identity == nil {
+			err = fmt.Errorf("authenticator %q proved nothing and said no error", by.Name)
+		}
 		if err != nil {
 			return err
 		}
@@ -123,26 +127,32 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, d *Decision) erro
 		}
 		return nil
 	}
-	if notMine {
+	if d.By != nil {
 		return Refuse(BadCredential, "no authenticator of route %q knows the token's issuer", d.Route.Name)
 	}
-	return Refuse(NoCredential, "none of %s was presented", strings.Join(d.Route.methodNames(), ", "))
+	return Refuse(NoCredential, "none of %s was presented", strings.Join(d.Route.authenticatorNames(), ", "))
 }
 
-// consumer looks up whom the identity belongs to.
+// consumer looks up whom the identity belongs to, unless the same look-up found both.
 func (e *Engine) consumer(ctx context.Context, _ *Request, d *Decision) (err error) {
-	if d.Identity == nil || d.Identity.ConsumerID == "" {
+	if d.Identity == nil {
 		return nil
 	}
 	d.Consumer = d.Identity.Consumer
-	if d.Consumer == nil {
-		if d.Consumer, err = e.directory.Consumer(ctx, d.Identity.ConsumerID); err != nil {
+	id := d.Identity.ConsumerID
+	if d.Consumer == nil && id != "" {
+		if d.Consumer, err = e.directory.Consumer(ctx, id); err != nil {
 			return err
+		}
+		if d.Consumer == nil {
+			return Refuse(Forbidden, "no consumer %q", id)
 		}
 	}
 	switch {
 	case d.Consumer == nil:
-		return Refuse(Forbidden, "no consumer %q", clip(d.Identity.ConsumerID))
+		return nil
+	case id != "" && d.Consumer.ID != id:
+		return fmt.Errorf("asked for consumer %q, got %q", id, d.Consumer.ID)
 	case d.Consumer.Disabled:
 		return Refuse(Forbidden, "consumer %q is disabled", d.Consumer.ID)
 	}
@@ -156,7 +166,7 @@ func (e *Engine) require(_ context.Context, _ *Request, d *Decision) error {
 		return Refuse(Forbidden, "in none of the groups %s", strings.Join(want.Groups, ", "))
 	}
 	for _, scope := range want.Scopes {
-		if !contains(d.Identity.Scopes, scope) {
+		if !slices.Contains(d.Identity.Scopes, scope) {
 			return Refuse(MissingScope, "no scope %q", scope)
 		}
 	}
@@ -176,7 +186,7 @@ func (e *Engine) grant(_ context.Context, r *Request, d *Decision) error {
 		add(HeaderAnonymous, "true")
 	} else {
 		add(HeaderCredential, HeaderValue(d.Identity.Credential))
-		add(HeaderScope, escapeValue(strings.Join(d.Identity.Scopes, " "), ""))
+		add(HeaderScope, scopeValue(d.Identity.Scopes))
 		add(HeaderConsumerGroups, HeaderList(d.Groups()))
 	}
 	if d.Consumer != nil {
@@ -190,10 +200,5 @@ func (e *Engine) grant(_ context.Context, r *Request, d *Decision) error {
 }
 
 func intersects(a, b []string) bool {
-	for _, s := range a {
-		if contains(b, s) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 }

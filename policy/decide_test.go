@@ -28,11 +28,11 @@ func key(changes ...func(*Identity)) *Identity {
 }
 
 // protected is a route for a list of authenticators.
-func protected(methods ...Method) Route {
+func protected(methods ...NamedAuthenticator) Route {
 	return Route{Name: "orders", Match: "/orders", Authenticate: methods}
 }
 
-func demanding(require Require, methods ...Method) Route {
+func demanding(require Require, methods ...NamedAuthenticator) Route {
 	r := protected(methods...)
 	r.Require = require
 	return r
@@ -152,35 +152,35 @@ func TestAuthenticatorsAreAskedInTheirOrder(t *testing.T) {
 	good := says("good", APIKey, key(), nil)
 	for _, tc := range []struct {
 		why     string
-		methods []Method
+		methods []NamedAuthenticator
 		want    Reason
 		method  string
 	}{
-		{"the first that knows ends the search", []Method{good, says("second", APIKey, nil, bad)}, OK, "good"},
-		{"an absent credential goes on to the next", []Method{none, good}, OK, "good"},
-		{"a token of another issuer goes on to the next", []Method{other, good}, OK, "good"},
-		{"both do, wrapped", []Method{
+		{"the first that knows ends the search", []NamedAuthenticator{good, says("second", APIKey, nil, bad)}, OK, "good"},
+		{"an absent credential goes on to the next", []NamedAuthenticator{none, good}, OK, "good"},
+		{"a token of another issuer goes on to the next", []NamedAuthenticator{other, good}, OK, "good"},
+		{"both do, wrapped", []NamedAuthenticator{
 			says("a", APIKey, nil, fmt.Errorf("a: %w", ErrNoCredential)), says("b", Bearer, nil, fmt.Errorf("b: %w", ErrNotMine)), good,
 		}, OK, "good"},
-		{"a bad credential ends the search", []Method{none, says("bad", APIKey, nil, bad), good}, BadCredential, "bad"},
-		{"an expired one ends it", []Method{says("old", Bearer, nil, Refuse(Expired, "yesterday")), good}, Expired, "old"},
-		{"a malformed one ends it", []Method{says("two", Bearer, nil, Refuse(BadRequest, "header stands 2 times")), good}, BadRequest, "two"},
-		{"one that cannot know ends it", []Method{says("down", APIKey, nil, down), good}, Unavailable, "down"},
-		{"an ended context ends it", []Method{says("slow", APIKey, nil, context.DeadlineExceeded), good}, Unavailable, "slow"},
-		{"nothing was presented", []Method{none, none}, NoCredential, ""},
-		{"a token that nobody knows is a bad one", []Method{other, none}, BadCredential, ""},
-		{"in either order", []Method{none, other}, BadCredential, ""},
-		{"an error outweighs an identity", []Method{says("both", APIKey, key(), bad)}, BadCredential, "both"},
-		{"an absent credential outweighs an identity", []Method{says("both", APIKey, key(), ErrNoCredential)}, NoCredential, ""},
-		{"an error cannot let in", []Method{says("ok", APIKey, key(), Refuse(OK, "all is well"))}, Unavailable, "ok"},
+		{"a bad credential ends the search", []NamedAuthenticator{none, says("bad", APIKey, nil, bad), good}, BadCredential, "bad"},
+		{"an expired one ends it", []NamedAuthenticator{says("old", Bearer, nil, Refuse(Expired, "yesterday")), good}, Expired, "old"},
+		{"a malformed one ends it", []NamedAuthenticator{says("two", Bearer, nil, Refuse(BadRequest, "header stands 2 times")), good}, BadRequest, "two"},
+		{"one that cannot know ends it", []NamedAuthenticator{says("down", APIKey, nil, down), good}, Unavailable, "down"},
+		{"an ended context ends it", []NamedAuthenticator{says("slow", APIKey, nil, context.DeadlineExceeded), good}, Unavailable, "slow"},
+		{"nothing was presented", []NamedAuthenticator{none, none}, NoCredential, ""},
+		{"a token that nobody knows is a bad one", []NamedAuthenticator{other, none}, BadCredential, "other"},
+		{"in either order", []NamedAuthenticator{none, other}, BadCredential, "other"},
+		{"an error outweighs an identity", []NamedAuthenticator{says("both", APIKey, key(), bad)}, BadCredential, "both"},
+		{"an absent credential outweighs an identity", []NamedAuthenticator{says("both", APIKey, key(), ErrNoCredential)}, NoCredential, ""},
+		{"an error cannot let in", []NamedAuthenticator{says("ok", APIKey, key(), Refuse(OK, "all is well"))}, Unavailable, "ok"},
 	} {
 		t.Run(tc.why, func(t *testing.T) {
 			d := answer(t, protected(tc.methods...))
 			if tc.want != OK {
 				wantRefused(t, d, tc.want)
 			}
-			if d.Reason != tc.want || d.Method != tc.method {
-				t.Errorf("%s by %q (%v), want %s by %q", d.Reason, d.Method, d.Err, tc.want, tc.method)
+			if d.Reason != tc.want || byName(d) != tc.method {
+				t.Errorf("%s by %q (%v), want %s by %q", d.Reason, byName(d), d.Err, tc.want, tc.method)
 			}
 		})
 	}
@@ -188,8 +188,8 @@ func TestAuthenticatorsAreAskedInTheirOrder(t *testing.T) {
 
 func TestNoneIsAskedAfterTheOneThatEndedTheSearch(t *testing.T) {
 	asked := 0
-	counting := Method{Name: "counting", Scheme: APIKey, Authenticator: asking(func() (*Identity, error) { asked++; return key(), nil })}
-	for _, first := range []Method{says("a", APIKey, key(), nil), says("a", APIKey, nil, Refuse(BadCredential, "no"))} {
+	counting := NamedAuthenticator{Name: "counting", Scheme: APIKey, Authenticator: asking(func() (*Identity, error) { asked++; return key(), nil })}
+	for _, first := range []NamedAuthenticator{says("a", APIKey, key(), nil), says("a", APIKey, nil, Refuse(BadCredential, "no"))} {
 		if answer(t, protected(first, counting)); asked != 0 {
 			t.Fatal("the second was asked")
 		}
@@ -244,7 +244,7 @@ func TestAnAuthenticatorThatPanicsLetsNobodyIn(t *testing.T) {
 	var d Decision
 	func() {
 		defer func() { _ = recover() }() // whoever serves recovers, and answers 500
-		d = answer(t, protected(Method{Name: "p", Scheme: APIKey, Authenticator: asking(func() (*Identity, error) { panic("boom") })}))
+		d = answer(t, protected(NamedAuthenticator{Name: "p", Scheme: APIKey, Authenticator: asking(func() (*Identity, error) { panic("boom") })}))
 	}()
 	if d.Allowed() || d.Set != nil {
 		t.Errorf("%s with %v", d.Reason, d.Set)

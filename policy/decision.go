@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -11,12 +12,12 @@ type Field struct{ Name, Value string }
 // Decision is the answer to one request. Its zero value denies.
 type Decision struct {
 	Reason     Reason
-	Route      *Route    // nil when none matched
-	Method     string    // name of the authenticator that ended the search
-	Identity   *Identity // what was proved, if anything
-	Consumer   *Consumer // who that is, if known
-	Set        []Field   // headers for the upstream, when let in
-	Challenges []string  // WWW-Authenticate, one value a line
+	Route      *Route              // nil when none matched
+	By         *NamedAuthenticator // which ended the search; nil when none did
+	Identity   *Identity           // what was proved, if anything
+	Consumer   *Consumer           // who that is, if known
+	Set        []Field             // headers for the upstream, when let in
+	Challenges []string            // WWW-Authenticate, one value a line
 	RequestID  string
 	Step       string // the step that refused; "" when none did
 	Err        error  // why, for the log and explain; never for the client
@@ -27,18 +28,22 @@ func (d *Decision) Allowed() bool { return d.Reason == OK }
 
 // Groups are the consumer's and the credential's.
 func (d *Decision) Groups() []string {
-	switch {
-	case d.Consumer == nil || len(d.Consumer.Groups) == 0:
-		if d.Identity == nil {
-			return nil
-		}
-		return d.Identity.Groups
-	case len(d.Identity.Groups) == 0:
-		return d.Consumer.Groups
+	var ofConsumer, ofCredential []string
+	if d.Consumer != nil {
+		ofConsumer = d.Consumer.Groups
 	}
-	all := append([]string(nil), d.Consumer.Groups...)
-	for _, g := range d.Identity.Groups {
-		if !contains(all, g) {
+	if d.Identity != nil {
+		ofCredential = d.Identity.Groups
+	}
+	switch {
+	case len(ofCredential) == 0:
+		return ofConsumer
+	case len(ofConsumer) == 0:
+		return ofCredential
+	}
+	all := slices.Clone(ofConsumer)
+	for _, g := range ofCredential {
+		if !slices.Contains(all, g) {
 			all = append(all, g)
 		}
 	}
@@ -54,10 +59,10 @@ func (d *Decision) challenge() {
 	var seen []string
 	for _, m := range d.Route.Authenticate {
 		value := string(m.Scheme) + ` realm="stile"`
-		if m.Scheme == Bearer {
-			value += d.bearerError()
+		if m.Scheme == Bearer && d.By != nil && d.By.Scheme == Bearer {
+			value += d.bearerError() // of a token that was presented, not of a key
 		}
-		if !contains(seen, value) {
+		if !slices.Contains(seen, value) {
 			seen = append(seen, value)
 		}
 	}
@@ -74,13 +79,4 @@ func (d *Decision) bearerError() string {
 		return fmt.Sprintf(`, error="insufficient_scope", scope="%s"`, strings.Join(d.Route.Require.Scopes, " "))
 	}
 	return ""
-}
-
-func contains(list []string, s string) bool {
-	for _, e := range list {
-		if e == s {
-			return true
-		}
-	}
-	return false
 }

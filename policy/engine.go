@@ -2,10 +2,10 @@ package policy
 
 import (
 	"cmp"
-	"fmt"
+	"context"
+	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -36,8 +36,8 @@ type Engine struct {
 	now       func() time.Time
 }
 
-// NewEngine compiles routes, or returns every problem with them; those of one route are
-// of type *RouteError.
+// NewEngine compiles routes, or returns every problem with them and no engine; those of
+// one route are of type *RouteError.
 func NewEngine(o Options) (*Engine, []error) {
 	e := &Engine{directory: o.Directory, hosts: o.Hosts, methods: map[string]bool{}, now: o.Now}
 	if e.now == nil {
@@ -49,11 +49,12 @@ func NewEngine(o Options) (*Engine, []error) {
 	} {
 		e.methods[m] = true
 	}
+	if e.directory == nil {
+		e.directory = noDirectory{}
+	}
 	var errs []error
-	var parsed []*Route
 	for i := range o.Routes {
-		r := &o.Routes[i]
-		e.all = append(e.all, r)
+		r := o.Routes[i] // a copy: nobody else can change it
 		if err := r.compile(); err != nil {
 			errs = append(errs, err)
 			continue
@@ -61,13 +62,23 @@ func NewEngine(o Options) (*Engine, []error) {
 		if r.pattern.method != "" {
 			e.methods[r.pattern.method] = true
 		}
-		parsed = append(parsed, r)
+		e.all = append(e.all, &r)
 	}
 	var overlaps []error
-	e.routes, overlaps = buildRoutes(parsed)
+	e.routes, overlaps = buildRoutes(e.all)
 	slices.SortFunc(overlaps, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 	e.carry(o.Carriers)
-	return e, append(errs, overlaps...)
+	if errs = append(errs, overlaps...); len(errs) > 0 {
+		return nil, errs
+	}
+	return e, nil
+}
+
+// noDirectory knows nobody, and knows that it does not know.
+type noDirectory struct{}
+
+func (noDirectory) Consumer(context.Context, string) (*Consumer, error) {
+	return nil, errors.New("there is no directory of consumers")
 }
 
 // carry learns where credentials stand.
@@ -90,25 +101,10 @@ func (e *Engine) Hidden() []Carrier { return e.hidden }
 // Routes lists the routes in the order of the configuration.
 func (e *Engine) Routes() []*Route { return e.all }
 
-func (r *Route) methodNames() []string {
+func (r *Route) authenticatorNames() []string {
 	names := make([]string, len(r.Authenticate))
-	for i, m := range r.Authenticate {
-		names[i] = m.Name
+	for i, a := range r.Authenticate {
+		names[i] = a.Name
 	}
 	return names
-}
-
-// CheckCredentialHeader refuses a header name that cannot carry a credential of its own:
-// one that HTTP, an edge or we give another meaning.
-func CheckCredentialHeader(name string) error {
-	if !isToken(name) || strings.ContainsAny(name, "_.") {
-		return fmt.Errorf("%q is not a header name that every program reads alike", name)
-	}
-	if newGuard(nil).read[foldName(name)] {
-		return fmt.Errorf("header %s has a meaning of its own and cannot carry a key", name)
-	}
-	if IsIdentityHeader(name) {
-		return fmt.Errorf("header %s is one that we set for upstreams", name)
-	}
-	return nil
 }

@@ -76,7 +76,7 @@ func authenticated(_ *Request, d *Decision) string {
 	if d.Route.Public != "" {
 		return "public: " + d.Route.Public
 	}
-	detail := fmt.Sprintf("%s%s: %s %q is good", triedBefore(d), d.Method, d.Identity.Kind, d.Identity.Credential)
+	detail := fmt.Sprintf("%s%s: %s %q is good", triedBefore(d), d.By.Name, d.Identity.Kind, d.Identity.Credential)
 	if !d.Identity.Expires.IsZero() {
 		detail += " until " + d.Identity.Expires.UTC().Format("2006-01-02T15:04:05Z")
 	}
@@ -86,11 +86,12 @@ func authenticated(_ *Request, d *Decision) string {
 // triedBefore names the authenticators that found nothing of theirs.
 func triedBefore(d *Decision) string {
 	var b strings.Builder
-	for _, m := range d.Route.Authenticate {
-		if m.Name == d.Method {
+	for i := range d.Route.Authenticate {
+		a := &d.Route.Authenticate[i]
+		if a == d.By {
 			break
 		}
-		b.WriteString(m.Name + ": nothing of its own; ")
+		b.WriteString(a.Name + ": nothing of its own; ")
 	}
 	return b.String()
 }

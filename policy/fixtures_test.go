@@ -81,8 +81,8 @@ type answers struct {
 func (a answers) Authenticate(context.Context, *Request) (*Identity, error) { return a.identity, a.err }
 
 // says names an authenticator of the given scheme that always answers the same.
-func says(name string, scheme Scheme, identity *Identity, err error) Method {
-	return Method{Name: name, Scheme: scheme, Authenticator: answers{identity, err}}
+func says(name string, scheme Scheme, identity *Identity, err error) NamedAuthenticator {
+	return NamedAuthenticator{Name: name, Scheme: scheme, Authenticator: answers{identity, err}}
 }
 
 // books is a directory in memory; an unreadable one cannot know.
@@ -103,4 +103,12 @@ func wantError(t reporter, err error, part string) {
 	} else if !strings.Contains(err.Error(), part) {
 		t.Errorf("error %q does not say %q", err, part)
 	}
+}
+
+// byName is the name of the authenticator that ended the search.
+func byName(d Decision) string {
+	if d.By == nil {
+		return ""
+	}
+	return d.By.Name
 }

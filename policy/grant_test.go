@@ -79,7 +79,6 @@ func TestGroupsAreAlternativesAndScopesAreNot(t *testing.T) {
 		{"all scopes", Require{Scopes: []string{"a", "b"}}, OK},
 		{"one scope", Require{Scopes: []string{"b"}}, OK},
 		{"one scope of two", Require{Scopes: []string{"a", "c"}}, MissingScope},
-		{"two scopes as one", Require{Scopes: []string{"a b"}}, MissingScope},
 		{"a scope in capitals", Require{Scopes: []string{"A"}}, MissingScope},
 		{"a group and a scope", Require{Groups: []string{"beta"}, Scopes: []string{"a"}}, OK},
 		{"a group but not the scope", Require{Groups: []string{"beta"}, Scopes: []string{"c"}}, MissingScope},

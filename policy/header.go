@@ -79,26 +79,32 @@ func newGuard(credentialHeaders []string) guard {
 }
 
 // check refuses identity headers in every spelling, and aliases of headers that we read:
-// a CGI upstream takes X_Api_Key and X.Api.Key for X-Api-Key.
+// a CGI upstream takes X_Api_Key, and some take X+Api+Key, for X-Api-Key.
 func (g guard) check(h http.Header) error {
 	for name := range h {
 		if IsIdentityHeader(name) {
 			return fmt.Errorf("client sent the identity header %q", clip(name))
 		}
-		if hasAliasByte(name) && g.read[foldName(name)] {
+		if !IsPlainHeaderName(name) && g.read[foldName(name)] {
 			return fmt.Errorf("header %q is an alias of one that is read", clip(name))
 		}
 	}
 	return nil
 }
 
-// hasAliasByte tells whether a name holds a byte that CGI folds into a hyphen.
-func hasAliasByte(name string) bool {
-	return strings.IndexByte(name, '_') >= 0 || strings.IndexByte(name, '.') >= 0
+// IsPlainHeaderName tells whether a name consists of letters, digits and hyphens: one that
+// every program reads alike.
+func IsPlainHeaderName(name string) bool {
+	for i := range len(name) {
+		if class[name[i]]&plainName == 0 {
+			return false
+		}
+	}
+	return true
 }
 
-// foldName lower-cases a field name and folds the characters that CGI, PHP and WSGI
-// cannot tell from a hyphen.
+// foldName lower-cases a field name and folds what CGI programs cannot tell from a hyphen:
+// _ and . in most, every character but letters and digits in some (lighttpd).
 func foldName(name string) string {
 	folded := []byte(name)
 	for i, c := range folded {
@@ -109,12 +115,44 @@ func foldName(name string) string {
 
 func foldByte(c byte) byte {
 	switch {
-	case c == '_' || c == '.':
+	case class[c]&alphanumeric == 0:
 		return '-'
 	case c >= 'A' && c <= 'Z':
 		return c + 'a' - 'A'
 	}
 	return c
+}
+
+// IsForwardingHeader tells headers by which proxies speak of the original request, in
+// every spelling. Upstreams believe them, so no client may write them.
+func IsForwardingHeader(name string) bool {
+	if hasFoldedPrefix(name, "x-forwarded-") || hasFoldedPrefix(name, "x-original-") {
+		return true
+	}
+	switch foldName(name) {
+	case "forwarded", "x-real-ip", "x-scheme", "x-rewrite-url", "x-replaced-path":
+		return true
+	}
+	return false
+}
+
+// CheckCredentialHeader refuses a header name that cannot carry a credential of its own:
+// one that HTTP, an edge or we give another meaning.
+func CheckCredentialHeader(name string) error {
+	if name == "" || !IsPlainHeaderName(name) {
+		return fmt.Errorf("%q is not a header name that every program reads alike", name)
+	}
+	if IsIdentityHeader(name) {
+		return fmt.Errorf("header %s is one that we set for upstreams", name)
+	}
+	folded := foldName(name)
+	if newGuard(nil).read[folded] || IsForwardingHeader(name) || slices.Contains([]string{
+		"content-length", "transfer-encoding", "te", "trailer", "keep-alive", "proxy-connection", "proxy-authorization",
+		"expect", "content-type", "accept", "user-agent", "traceparent",
+	}, folded) {
+		return fmt.Errorf("header %s has a meaning of its own and cannot carry a key", name)
+	}
+	return nil
 }
 
 // single returns the value of a header that may stand once at most.
@@ -134,42 +172,26 @@ func single(h http.Header, name string) (string, error) {
 func (r *Request) Single(name string) (string, error) { return single(r.Header, name) }
 
 // HeaderValue writes text so that it is one field value and reads the same everywhere:
-// bytes outside printable ASCII, the percent sign and outer spaces are %XX escapes.
-func HeaderValue(text string) string { return escapeValue(text, "") }
-
-// HeaderList writes a list, comma and space between, commas within elements as %2C.
-func HeaderList(elements []string) string {
-	switch len(elements) {
-	case 0:
-		return ""
-	case 1:
-		return escapeValue(elements[0], ",")
-	}
-	escaped := make([]string, len(elements))
-	for i, e := range elements {
-		escaped[i] = escapeValue(e, ",")
-	}
-	return strings.Join(escaped, ", ")
-}
-
-func escapeValue(text, also string) string {
-	escape := func(i int) bool {
-		c := text[i]
-		outer := c == ' ' && (i == 0 || i == len(text)-1)
-		return c < 0x20 || c > 0x7E || c == '%' || outer || strings.IndexByte(also, c) >= 0
-	}
+// bytes outside printable ASCII, commas, the percent sign and outer spaces are %XX escapes.
+func HeaderValue(text string) string {
 	for i := range len(text) {
-		if escape(i) {
-			return rewriteValue(text, escape)
+		if escapeInValue(text, i) {
+			return rewriteValue(text)
 		}
 	}
 	return text
 }
 
-func rewriteValue(text string, escape func(int) bool) string {
+func escapeInValue(text string, i int) bool {
+	c := text[i]
+	outer := c == ' ' && (i == 0 || i == len(text)-1)
+	return c < 0x20 || c > 0x7E || c == '%' || c == ',' || outer
+}
+
+func rewriteValue(text string) string {
 	var b strings.Builder
 	for i := range len(text) {
-		if escape(i) {
+		if escapeInValue(text, i) {
 			writeEscape(&b, text[i])
 		} else {
 			b.WriteByte(text[i])
@@ -178,9 +200,41 @@ func rewriteValue(text string, escape func(int) bool) string {
 	return b.String()
 }
 
+// HeaderList writes a list, each element as HeaderValue does, comma and space between.
+func HeaderList(elements []string) string {
+	switch len(elements) {
+	case 0:
+		return ""
+	case 1:
+		return HeaderValue(elements[0])
+	}
+	escaped := make([]string, len(elements))
+	for i, e := range elements {
+		escaped[i] = HeaderValue(e)
+	}
+	return strings.Join(escaped, ", ")
+}
+
+// scopeValue writes scopes as RFC 6749 §3.3 does, a space between. One that is empty is
+// none, and a space within one is escaped, so that it does not become two.
+func scopeValue(scopes []string) string {
+	var b strings.Builder
+	for _, scope := range scopes {
+		if scope == "" {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(strings.ReplaceAll(HeaderValue(scope), " ", "%20"))
+	}
+	return b.String()
+}
+
 // clip bounds text that a stranger chose before it goes into a log.
-func clip(s string) string {
-	const limit = 128
+func clip(s string) string { return clipTo(s, 128) }
+
+func clipTo(s string, limit int) string {
 	if len(s) > limit {
 		return s[:limit] + "…"
 	}

@@ -16,8 +16,8 @@ func parseHost(raw string) (host string, port uint16, err error) {
 	name, portText, hasPort := splitPort(raw)
 	if hasPort {
 		n, err := strconv.ParseUint(portText, 10, 16)
-		if err != nil || n == 0 || portText[0] == '0' || portText[0] == '+' {
-			return "", 0, fmt.Errorf("host has no valid port: %q", portText)
+		if err != nil || n == 0 || portText[0] == '0' {
+			return "", 0, errors.New("host has a port that is no number from 1 to 65535")
 		}
 		port = uint16(n)
 	}
@@ -89,51 +89,64 @@ type Hosts struct {
 
 // hostEntry is one line of `hosts:`. Port 0 stands for the scheme's default.
 type hostEntry struct {
-	host string // "*" for every host, or as in a route's pattern
+	host string // as in a route's pattern
 	port uint16
 }
 
 // ParseHosts reads the forms "host", "host:port", "*.domain", "*.domain:port" and
-// "*:port". Where there is an entry, every other host is refused. Own ports are those
-// that our own listeners have; they are known for every accepted host.
+// "*:port". The last makes a port known for every host; where there is one of the others,
+// every other host is refused. Own ports are those that our own listeners have, and known
+// too.
 func ParseHosts(entries []string, ownPorts ...uint16) (Hosts, error) {
 	h := Hosts{ports: map[uint16]bool{}}
 	for _, port := range ownPorts {
 		h.ports[port] = true
 	}
 	for _, entry := range entries {
-		bare := strings.TrimPrefix(entry, "*.")
-		if port, ok := strings.CutPrefix(entry, "*:"); ok {
-			bare = "any:" + port
+		if number, ok := strings.CutPrefix(entry, "*:"); ok {
+			_, port, err := parseHost("every:" + number)
+			if err != nil {
+				return Hosts{}, fmt.Errorf("hosts: %q: %w", entry, err)
+			}
+			h.ports[port] = true
+			continue
 		}
+		bare, below := strings.CutPrefix(entry, "*.")
 		host, port, err := parseHost(bare)
-		switch {
-		case err != nil:
-			return Hosts{}, fmt.Errorf("hosts: %q: %w", entry, err)
-		case strings.HasPrefix(entry, "*."):
+		if err == nil && below {
+			err = checkDomain(host)
 			host = "*." + host
-		case strings.HasPrefix(entry, "*:"):
-			host = "*"
+		}
+		if err != nil {
+			return Hosts{}, fmt.Errorf("hosts: %q: %w", entry, err)
 		}
 		h.entries = append(h.entries, hostEntry{host, port})
 	}
 	return h, nil
 }
 
+// checkDomain refuses an address behind *. since no host lies below one.
+func checkDomain(host string) error {
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return errors.New("no host lies below an address")
+	}
+	return nil
+}
+
 func (h Hosts) check(host string, port uint16, scheme string) error {
 	if port == defaultPort(scheme) {
 		port = 0
 	}
-	own := port == 0 || h.ports[port]
+	everywhere := port == 0 || h.ports[port]
 	if len(h.entries) == 0 {
-		if own {
+		if everywhere {
 			return nil
 		}
 		return fmt.Errorf("port %d is not known; name it in hosts, as *:%d", port, port)
 	}
 	for _, e := range h.entries {
-		known := e.port == port || own && e.port == 0 || e.port == defaultPort(scheme) && port == 0
-		if known && (e.host == "*" || hostMatches(e.host, host)) {
+		known := e.port == port || everywhere && e.port == 0 || e.port == defaultPort(scheme) && port == 0
+		if known && hostMatches(e.host, host) {
 			return nil
 		}
 	}

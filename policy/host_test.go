@@ -76,18 +76,36 @@ func TestAHostIsRefused(t *testing.T) {
 
 func TestAHostInItsOneFormStaysThatWay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		raw := rapid.StringMatching(`[a-zA-Z0-9.:\[\]_%-]{1,20}(:[0-9]{1,5})?`).Draw(t, "host")
-		host, _, err := parseHost(raw)
-		if err != nil {
-			return
-		}
-		if again, port, err := parseHost(host); err != nil || again != host || port != 0 {
-			t.Fatalf("%q is %q, but that is %q with port %d (%v)", raw, host, again, port, err)
-		}
-		if host != strings.ToLower(host) || strings.HasSuffix(host, ".") || strings.ContainsAny(host, ",@/%# ") {
-			t.Fatalf("%q is %q", raw, host)
-		}
+		checkHost(t, rapid.StringMatching(`[a-zA-Z0-9.:\[\]_%-]{1,20}(:[0-9]{1,5})?`).Draw(t, "host"))
 	})
+}
+
+func FuzzHost(f *testing.F) {
+	for _, raw := range []string{"a.com", "A.com:443", "[::1]:80", "a.com.", "[fe80::1%eth0]", "0x7f.1", "u@a.com", "a..b", "[::ffff:1.2.3.4]", ":", "]:1["} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) { checkHost(t, raw) })
+}
+
+// checkHost holds what is true of every host, taken or refused.
+func checkHost(t reporter, raw string) {
+	t.Helper()
+	host, _, err := parseHost(raw)
+	if err != nil {
+		if host != "" {
+			t.Fatalf("%q is refused and yet %q", raw, host)
+		}
+		return
+	}
+	if again, port, err := parseHost(host); err != nil || again != host || port != 0 {
+		t.Fatalf("%q is %q, but that is %q with port %d (%v)", raw, host, again, port, err)
+	}
+	if host == "" || host != strings.ToLower(host) || strings.HasSuffix(host, ".") || strings.ContainsAny(host, ",@/%#\\ ") {
+		t.Fatalf("%q is %q", raw, host)
+	}
+	if !strings.HasPrefix(strings.ToLower(raw), host) && host[0] != '[' {
+		t.Fatalf("%q is %q, which is more than its case", raw, host)
+	}
 }
 
 func TestWhichHostsAndPortsARequestMayName(t *testing.T) {

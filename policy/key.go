@@ -43,7 +43,8 @@ func (f KeyFormat) prefix() string {
 func (f KeyFormat) New() (id string, key Secret) {
 	body := randomBase62(keyIDLength + keySecretLength)
 	text := f.prefix() + "_" + body
-	return body[:keyIDLength], NewSecret(text + keyChecksum(text))
+	check := checksum(text)
+	return body[:keyIDLength], NewSecret(text + string(check[:]))
 }
 
 // Parse checks form and checksum of a presented key and returns its id. The error holds
@@ -59,20 +60,20 @@ func (f KeyFormat) Parse(text string) (id string, err error) {
 			return "", errKeyForm
 		}
 	}
-	if split := len(text) - keyCheckLength; keyChecksum(text[:split]) != text[split:] {
+	if split := len(text) - keyCheckLength; checksum(text[:split]) != [keyCheckLength]byte([]byte(text[split:])) {
 		return "", errors.New("wrong checksum: the key was mistyped or cut")
 	}
 	return body[:keyIDLength], nil
 }
 
-func keyChecksum(text string) string {
-	sum := crc32.ChecksumIEEE([]byte(text))
-	var out [keyCheckLength]byte
+func checksum(text string) (out [keyCheckLength]byte) {
+	var room [64]byte // keeps a common key off the heap
+	sum := crc32.ChecksumIEEE(append(room[:0], text...))
 	for i := keyCheckLength - 1; i >= 0; i-- {
 		out[i] = base62[sum%62]
 		sum /= 62
 	}
-	return string(out[:])
+	return out
 }
 
 // randomBase62 returns n random base62 digits, each alike likely: bytes that would tip

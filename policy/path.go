@@ -106,10 +106,11 @@ func (t *target) decode(path string) error {
 			t.encoded |= EncodedSemicolon
 			b.WriteByte(c)
 		case c == '%':
-			if i+2 >= len(path) || class[path[i+1]]&hexDigit == 0 || class[path[i+2]]&hexDigit == 0 {
+			escaped, ok := escapeAt(path, i)
+			if !ok {
 				return errors.New("path has a broken % escape")
 			}
-			if err := t.escape(&b, unhex(path[i+1])<<4|unhex(path[i+2])); err != nil {
+			if err := t.escape(&b, escaped); err != nil {
 				return err
 			}
 			i += 2
@@ -127,29 +128,40 @@ func (t *target) decode(path string) error {
 
 // escape writes the canonical form of one escaped byte.
 func (t *target) escape(b *strings.Builder, c byte) error {
-	switch {
-	case class[c]&unreserved != 0:
+	flag, err := judgeEscaped(c)
+	if err != nil {
+		return err
+	}
+	t.encoded |= flag
+	if class[c]&unreserved != 0 {
 		b.WriteByte(c)
-		return nil
+	} else {
+		writeEscape(b, c)
+	}
+	return nil
+}
+
+// judgeEscaped says what an escaped byte is: refused, a member of Encoded, or data (0).
+func judgeEscaped(c byte) (Encoded, error) {
+	switch {
 	case c < 0x20 || c == 0x7F:
-		return fmt.Errorf("path has an escaped control byte, %%%02X", c)
+		return 0, fmt.Errorf("path has an escaped control byte, %%%02X", c)
 	case c == '\\':
-		return errors.New("path has an escaped backslash")
+		return 0, errors.New("path has an escaped backslash")
 	}
 	switch c {
 	case '/':
-		t.encoded |= EncodedSlash
+		return EncodedSlash, nil
 	case '%':
-		t.encoded |= EncodedPercent
+		return EncodedPercent, nil
 	case ';':
-		t.encoded |= EncodedSemicolon
+		return EncodedSemicolon, nil
 	case '?':
-		t.encoded |= EncodedQuestion
+		return EncodedQuestion, nil
 	case '#':
-		t.encoded |= EncodedHash
+		return EncodedHash, nil
 	}
-	writeEscape(b, c)
-	return nil
+	return 0, nil
 }
 
 // checkSegments refuses . and .. segments and empty ones, except behind a last slash.
@@ -178,85 +190,4 @@ func checkQuery(query string) error {
 		}
 	}
 	return nil
-}
-
-// readings returns the other paths that an upstream could take this one for: one that
-// decodes reserved characters (once, or until nothing is left), one that drops ;x, one
-// that reads on only to a decoded ? or #. A dot segment, an empty one, a control byte or
-// a backslash in any of them is an error, and so is a character of Encoded that the path
-// itself does not show.
-func (t target) readings() ([]string, error) {
-	if !t.escaped {
-		return nil, nil
-	}
-	layers := []string{t.path}
-	for {
-		last := layers[len(layers)-1]
-		next, found, err := decodeLayer(last)
-		if err == nil && found&^t.encoded != 0 {
-			err = fmt.Errorf("path has an escaped %s", found&^t.encoded)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("once decoded: %w", err)
-		}
-		if next == last {
-			break
-		}
-		layers = append(layers, next)
-	}
-	var all []string
-	for _, layer := range layers {
-		cut := layer[:indexAny(layer, "?#")]
-		for _, path := range []string{layer, cut, dropParameters(cut)} {
-			if err := checkSegments(path); err != nil {
-				return nil, fmt.Errorf("once decoded: %w", err)
-			}
-			if path != t.path {
-				all = append(all, path)
-			}
-		}
-	}
-	return all, nil
-}
-
-// decodeLayer decodes one layer of escapes: of the ASCII characters that stand for
-// themselves in a path, and of those in Encoded, which it reports. Others it keeps.
-func decodeLayer(path string) (string, Encoded, error) {
-	var t target
-	var b, kept strings.Builder
-	for i := 0; i < len(path); i++ {
-		c := path[i]
-		if c != '%' || i+2 >= len(path) || class[path[i+1]]&hexDigit == 0 || class[path[i+2]]&hexDigit == 0 {
-			b.WriteByte(c) // a % that is no escape is data to whoever decodes once more
-			continue
-		}
-		c = unhex(path[i+1])<<4 | unhex(path[i+2])
-		if err := t.escape(&kept, c); err != nil {
-			return "", 0, err
-		}
-		if class[c]&literal != 0 || strings.IndexByte("%;?#", c) >= 0 {
-			b.WriteByte(c)
-		} else {
-			writeEscape(&b, c)
-		}
-		i += 2
-	}
-	return b.String(), t.encoded, nil
-}
-
-// dropParameters removes ;x from each segment, as a servlet container does.
-func dropParameters(path string) string {
-	segments := strings.Split(path, "/")
-	for i, segment := range segments {
-		segments[i], _, _ = strings.Cut(segment, ";")
-	}
-	return strings.Join(segments, "/")
-}
-
-// indexAny is the index of the first of chars in s, or its length.
-func indexAny(s, chars string) int {
-	if i := strings.IndexAny(s, chars); i >= 0 {
-		return i
-	}
-	return len(s)
 }

@@ -157,8 +157,8 @@ func TestWhatOnlySomeRoutesAcceptIsReported(t *testing.T) {
 	}
 }
 
-// What /work/shared/wire/README.md records of request targets that nginx, Caddy or Traefik
-// hand over, and what a gate must make of each where no route opts into anything.
+// What nginx, Caddy and Traefik were recorded to make of request targets: whatever they
+// hand over has one answer where no route opts into anything.
 func TestEveryTargetThatAProxyHandsOverHasOneAnswer(t *testing.T) {
 	e := compiled(t, Options{Routes: open("/admin", "/ADMIN", "/admin/", "/public/{rest...}")})
 	for _, tc := range []struct {

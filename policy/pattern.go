@@ -63,8 +63,11 @@ func (p *pattern) setHost(text string) error {
 	if text == "" {
 		return nil
 	}
-	bare := strings.TrimPrefix(text, "*.")
+	bare, below := strings.CutPrefix(text, "*.")
 	host, port, err := parseHost(bare)
+	if err == nil && below {
+		err = checkDomain(host)
+	}
 	if err != nil {
 		return err
 	}
@@ -102,14 +105,8 @@ func parseSegment(text string, last bool) (s segment, name string, err error) {
 		if text == "" && last {
 			return segment{kind: segmentRest}, "", nil // a last slash stands for all below
 		}
-		t, err := parseTarget("/" + text)
-		switch {
-		case err != nil || text == "" || t.query != "":
-			return s, "", fmt.Errorf("path segment %q can match nothing", text)
-		case t.path != "/"+text:
-			return s, "", fmt.Errorf("write path segment %q as %q", text, t.path[1:])
-		}
-		return segment{text: text}, "", nil
+		s, err := parseLiteral(text)
+		return s, "", err
 	}
 	name, ok := strings.CutPrefix(text, "{")
 	name, closed := strings.CutSuffix(name, "}")
@@ -133,6 +130,24 @@ func parseSegment(text string, last bool) (s segment, name string, err error) {
 		return segment{kind: segmentRest}, name, nil
 	}
 	return segment{kind: segmentOne}, name, nil
+}
+
+// parseLiteral wants a segment in its canonical form, and one that has no other reading.
+func parseLiteral(text string) (segment, error) {
+	if strings.ContainsAny(text, "?#") {
+		return segment{}, fmt.Errorf("path segment %q can match nothing: a pattern has no query and no fragment", text)
+	}
+	t, err := parseTarget("/" + text)
+	switch {
+	case err != nil || text == "":
+		return segment{}, fmt.Errorf("path segment %q can match nothing", text)
+	case t.path != "/"+text:
+		return segment{}, fmt.Errorf("write path segment %q as %q", text, t.path[1:])
+	}
+	if decoded := decodePlain(t.path); decoded != t.path {
+		return segment{}, fmt.Errorf("write path segment %q as %q, which means the same", text, decoded[1:])
+	}
+	return segment{text: text}, nil
 }
 
 func isIdentifier(name string) bool {

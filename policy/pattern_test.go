@@ -81,7 +81,6 @@ func TestAPatternWithEscapesThatItsRouteRefusesDoesNotLoad(t *testing.T) {
 	}
 }
 
-// relations are pairs in which the first is narrower, or as the third column says.
 func TestOnePatternLiesToAnother(t *testing.T) {
 	for _, tc := range []struct {
 		a, b string

@@ -19,9 +19,13 @@ type Problem struct {
 // reason. Status and body are the true ones; a dialect that cannot carry them has its own
 // way.
 func (d *Decision) WriteRefusal(w http.ResponseWriter) {
+	reason := d.Reason
+	if reason == OK { // an allowed decision is not to be given here; it must not become a 200
+		reason = Unavailable
+	}
 	d.RefusalHeaders(w.Header())
 	Problem{
-		Type: "urn:stile:" + d.Reason.String(), Title: d.Reason.Title(), Status: d.Reason.Status(),
+		Type: "urn:stile:" + reason.String(), Title: reason.Title(), Status: reason.Status(),
 		Detail: d.clientDetail(), RequestID: d.RequestID,
 	}.Write(w)
 }

@@ -24,8 +24,8 @@ const (
 	reasonCount
 )
 
-// reasons is indexed by Reason. Title is fixed English for people; the client
-// learns no more of a failure than this.
+// entry is the table. Title is fixed English for people; the client learns no more of a
+// failure than this.
 func (r Reason) entry() (name string, status int, title string) {
 	switch r {
 	case OK:
@@ -85,9 +85,9 @@ type refusal struct {
 func (e *refusal) Error() string { return e.detail }
 
 // Refuse makes an error that ends a decision with the given reason. The detail goes
-// to the log and to explain, never to the client, and must hold no secret.
+// to the log and to explain, clipped, and must hold no secret.
 func Refuse(reason Reason, format string, args ...any) error {
-	return &refusal{reason: reason, detail: fmt.Sprintf(format, args...)}
+	return &refusal{reason: reason, detail: clipTo(fmt.Sprintf(format, args...), 256)}
 }
 
 // ReasonOf is the reason that an error carries. An error without one is our own

@@ -22,9 +22,10 @@ type Request struct {
 	Header   http.Header
 	ClientIP netip.Addr
 
-	raw    string // the request target as it came, for the log of a refusal
-	target target
-	fault  error // why it cannot be judged
+	raw     string // the request target as it came, for the log of a refusal
+	target  target
+	wasRead bool  // NewRequest brought it into its form; no literal has that
+	fault   error // why it cannot be judged
 }
 
 // Wire is what a skin read of a client request, not yet judged.
@@ -74,13 +75,13 @@ func (r *Request) read(w Wire) (err error) {
 	if r.target, err = parseTarget(w.Target); err != nil {
 		return err
 	}
-	r.Path, r.RawQuery = r.target.path, r.target.query
+	r.Path, r.RawQuery, r.wasRead = r.target.path, r.target.query, true
 	return nil
 }
 
 // RawPath is the path as it came, clipped, for the log: a request that was refused has
 // no other.
-func (r *Request) RawPath() string { return clip(r.raw[:indexAny(r.raw, "?")]) }
+func (r *Request) RawPath() string { return clip(cutAt(r.raw, "?")) }
 
 // requestID keeps a client's X-Request-Id when it is short and plain, else makes one.
 func requestID(h http.Header) string {

@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Route is a pattern and what it demands of those who come by it.
 type Route struct {
 	Name         string
-	Match        string   // a pattern: [METHOD ][HOST]/[PATH]
-	Public       string   // why it needs no credential; "" when it does
-	Authenticate []Method // tried in this order
+	Match        string               // a pattern: [METHOD ][HOST]/[PATH]
+	Public       string               // why it needs no credential; "" when it does
+	Authenticate []NamedAuthenticator // tried in this order
 	Require      Require
 	Encoded      Encoded // escapes that the upstream takes as data
 	Upstream     string  // the gateway's name for where it goes
@@ -19,8 +20,8 @@ type Route struct {
 	pattern pattern
 }
 
-// Method is an authenticator under the name that the configuration gives it.
-type Method struct {
+// NamedAuthenticator is an authenticator under the name that the configuration gives it.
+type NamedAuthenticator struct {
 	Name   string
 	Scheme Scheme
 	Authenticator
@@ -79,6 +80,14 @@ func (r *Route) compile() error {
 		err = errors.New("public: and authenticate: exclude each other")
 	case r.Public != "" && demands:
 		err = errors.New("public: and require: exclude each other")
+	case slices.ContainsFunc(r.Authenticate, func(a NamedAuthenticator) bool { return a.Authenticator == nil }):
+		err = errors.New("an authenticator is missing")
+	case !slices.ContainsFunc(r.Require.Scopes, notScope):
+	default:
+		err = errors.New("a scope is printable ASCII without space, quote and backslash (RFC 6749 §3.3)")
+	}
+	switch {
+	case err != nil:
 	case p.encoded()&^r.Encoded != 0:
 		err = fmt.Errorf("match %q can match nothing without encoded: [%s]", r.Match, p.encoded()&^r.Encoded)
 	}
@@ -86,4 +95,13 @@ func (r *Route) compile() error {
 		return &RouteError{r.Name, err}
 	}
 	return nil
+}
+
+func notScope(scope string) bool {
+	for i := range len(scope) {
+		if c := scope[i]; c <= ' ' || c == '"' || c == '\\' || c > '~' {
+			return true
+		}
+	}
+	return scope == ""
 }

@@ -32,7 +32,7 @@ func (g *Gateway) rewrite(pr *httputil.ProxyRequest, p *passage) {
 // names that a CGI upstream cannot tell from others, and credentials.
 func (g *Gateway) strip(out *http.Request) {
 	for name := range out.Header {
-		if policy.IsIdentityHeader(name) || strings.ContainsAny(name, "_.") || isForwarding(name) {
+		if policy.IsIdentityHeader(name) || policy.IsForwardingHeader(name) || !policy.IsPlainHeaderName(name) {
 			delete(out.Header, name)
 		}
 	}
@@ -46,16 +46,6 @@ func (g *Gateway) strip(out *http.Request) {
 			withoutCookie(out.Header, c.Cookie)
 		}
 	}
-}
-
-// isForwarding tells headers by which proxies speak of the original request. Upstreams
-// believe them, so a client must not write them.
-func isForwarding(name string) bool {
-	switch name {
-	case "Forwarded", "X-Real-Ip", "X-Scheme", "X-Rewrite-Url", "X-Replaced-Path":
-		return true
-	}
-	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Original-")
 }
 
 // withoutParameter removes each parameter of a name, in any encoding, and keeps the rest

@@ -72,7 +72,7 @@ func (a *APIKey) Authenticate(ctx context.Context, r *policy.Request) (*policy.I
 		return nil, err
 	}
 	if _, err := a.options.Format.Parse(text); err != nil {
-		return nil, policy.Refuse(policy.BadCredential, "key is %v", err)
+		return nil, policy.Refuse(policy.BadCredential, "key: %v", err)
 	}
 	found, err := a.options.Keys.Credential(ctx, policy.NewSecret(text))
 	switch {

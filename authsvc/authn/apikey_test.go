@@ -224,9 +224,17 @@ func TestAPIKeyStoreTrouble(t *testing.T) {
 func TestNewAPIKeyRefuses(t *testing.T) {
 	b := &books{}
 	for _, o := range []APIKeyOptions{
-		{Keys: b}, {Header: "X-Api-Key", Query: "k", Keys: b}, {Query: "k", Cookie: "k", Keys: b}, {Header: "X-Api-Key"},
-		{Header: "Authorization", Keys: b}, {Header: "Cookie", Keys: b}, {Header: "X_Api_Key", Keys: b},
-		{Header: "X-Consumer-Id", Keys: b}, {Header: "X Key", Keys: b}, {Cookie: "a b", Keys: b}, {Cookie: "a=b", Keys: b},
+		{Keys: b},
+		{Header: "X-Api-Key", Query: "k", Keys: b},
+		{Query: "k", Cookie: "k", Keys: b},
+		{Header: "X-Api-Key"},
+		{Header: "Authorization", Keys: b},
+		{Header: "Cookie", Keys: b},
+		{Header: "X_Api_Key", Keys: b},
+		{Header: "X-Consumer-Id", Keys: b},
+		{Header: "X Key", Keys: b},
+		{Cookie: "a b", Keys: b},
+		{Cookie: "a=b", Keys: b},
 	} {
 		if a, err := NewAPIKey(o); err == nil || a != nil {
 			t.Errorf("%+v is taken", o)

@@ -65,7 +65,7 @@ func isBearer(text string) bool {
 	if len(text) < n || !strings.EqualFold(text[:n], bearerScheme) {
 		return false
 	}
-	return len(text) == n || !isB64Character(text[n])
+	return len(text) == n || !b64Characters[text[n]]
 }
 
 // isB64Token tells whether text is a b64token: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~"
@@ -73,14 +73,19 @@ func isBearer(text string) bool {
 func isB64Token(text string) bool {
 	text = strings.TrimRight(text, "=")
 	for i := range len(text) {
-		if !isB64Character(text[i]) {
+		if !b64Characters[text[i]] {
 			return false
 		}
 	}
 	return text != ""
 }
 
-func isB64Character(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
-		strings.IndexByte("-._~+/", c) >= 0
-}
+// b64Characters is a table because every byte of every token passes through it. It is
+// never written.
+var b64Characters = func() (t [256]bool) {
+	const all = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+	for i := range len(all) {
+		t[all[i]] = true
+	}
+	return t
+}()

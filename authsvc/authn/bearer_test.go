@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -77,7 +78,7 @@ func FuzzBearer(f *testing.F) {
 			if lower != "bearer "+strings.ToLower(token) || strings.ContainsAny(token, " ,;\t\"") || token == "" {
 				t.Fatalf("%q gives %q", value, token)
 			}
-		case err == errNotBearer:
+		case errors.Is(err, errNotBearer):
 			if strings.HasPrefix(lower, "bearer ") || lower == "bearer" || strings.Contains(lower, ",bearer ") {
 				t.Fatalf("%q is taken for another scheme", value)
 			}

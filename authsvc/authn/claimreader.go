@@ -132,19 +132,20 @@ func readFirst(paths []claimPath, claims map[string]any, read func(any) ([]strin
 // readConsumer reads whom the token names in our books. What cannot be an id there is
 // nobody's, and must not become part of a store's key.
 func (c *claimReader) readConsumer(claims map[string]any) (string, error) {
-	for _, path := range c.consumer {
-		value, found, err := path.find(claims)
-		if err == nil && !found {
-			return "", policy.Refuse(policy.Forbidden, "token has no %s, which names the consumer", path.text)
-		}
-		id, ok := value.(string)
-		if err != nil || !ok {
-			return "", refuse(fmt.Errorf("%s %w", path.text, errOtherType))
-		}
-		if err := policy.CheckID(id); err != nil {
-			return "", policy.Refuse(policy.Forbidden, "token's %s names no consumer: %v", path.text, err)
-		}
-		return id, nil
+	if len(c.consumer) == 0 {
+		return "", nil
 	}
-	return "", nil
+	path := c.consumer[0]
+	value, found, err := path.find(claims)
+	if err == nil && !found {
+		return "", policy.Refuse(policy.Forbidden, "token has no %s, which names the consumer", path.text)
+	}
+	id, ok := value.(string)
+	if err != nil || !ok {
+		return "", refuse(fmt.Errorf("%s %w", path.text, errOtherType))
+	}
+	if err := policy.CheckID(id); err != nil {
+		return "", policy.Refuse(policy.Forbidden, "token's %s names no consumer: %v", path.text, err)
+	}
+	return id, nil
 }

@@ -12,33 +12,24 @@ import (
 // some dozen bytes long.
 const maxKeyID = 255
 
-// compact is a token in JWS compact serialization (RFC 7515 §7.1), taken apart but not
-// verified: nothing in it may be believed yet.
-type compact struct {
-	raw    string
-	header map[string]any
-	claims map[string]any
-}
-
-// parseCompact takes a token apart. One that is not three parts (a JWE has five), or not
-// a strict JSON object in each of the first two, is an error.
-func parseCompact(raw string) (*compact, error) {
+// parseCompact takes a token in JWS compact serialization (RFC 7515 §7.1) apart. One that
+// is not three parts (a JWE has five), or not a strict JSON object in each of the first
+// two, is an error. Nothing is verified: neither header nor claims may be believed yet.
+func parseCompact(raw string) (header, claims map[string]any, err error) {
 	if strings.Count(raw, ".") != 2 {
-		return nil, errors.New("token is not a JWS of three parts")
+		return nil, nil, errors.New("token is not a JWS of three parts")
 	}
 	parts := strings.Split(raw, ".")
-	header, err := decodePart(parts[0])
-	if err != nil {
-		return nil, fmt.Errorf("token's header: %w", err)
+	if header, err = decodePart(parts[0]); err != nil {
+		return nil, nil, fmt.Errorf("token's header: %w", err)
 	}
-	claims, err := decodePart(parts[1])
-	if err != nil {
-		return nil, fmt.Errorf("token's claims: %w", err)
+	if claims, err = decodePart(parts[1]); err != nil {
+		return nil, nil, fmt.Errorf("token's claims: %w", err)
 	}
 	if _, err := base64.RawURLEncoding.Strict().DecodeString(parts[2]); err != nil {
-		return nil, errors.New("token's signature is not base64url without padding")
+		return nil, nil, errors.New("token's signature is not base64url without padding")
 	}
-	return &compact{raw, header, claims}, nil
+	return header, claims, nil
 }
 
 func decodePart(part string) (map[string]any, error) {

@@ -309,10 +309,11 @@ func TestStaleKeys(t *testing.T) {
 // TestHangingIssuer: with keys that are stale, nobody waits for an issuer that hangs.
 func TestHangingIssuer(t *testing.T) {
 	one := rsaOne()
-	f := newFixture(t, func(o *JWTOptions) { o.FetchTimeout = 50 * time.Millisecond }, one)
+	f := newFixture(t, nil, one)
 	token := f.token(t, one, nil)
 	_, err := f.present(token)
 	expect(t, err, "ok")
+	f.jwt.keys.times.timeout = 50 * time.Millisecond
 	f.answer(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	f.Advance(4 * time.Minute)
 	_, err = f.present(token)

@@ -16,6 +16,8 @@ import (
 const (
 	maxDocument  = 1 << 20 // bytes of a JWK Set or a discovery document
 	maxRedirects = 3
+
+	maxResponseHeader = 64 << 10
 )
 
 // source is where a JWK Set comes from.
@@ -98,6 +100,7 @@ func fetchClient(given *http.Client) *http.Client {
 	} else if standard, ok := http.DefaultTransport.(*http.Transport); ok {
 		transport := standard.Clone()
 		transport.DisableKeepAlives = true
+		transport.MaxResponseHeaderBytes = maxResponseHeader
 		client.Transport = transport
 	}
 	if client.Transport == nil {

@@ -13,18 +13,18 @@ import (
 // tell whose token this is; everything else that is believed is read after.
 func (j *JWT) prove(ctx context.Context, raw string) (*proof, error) {
 	bad := func(err error) error { return policy.Refuse(policy.BadCredential, "%v", err) }
-	token, err := parseCompact(raw)
+	rawHeader, claims, err := parseCompact(raw)
 	if err != nil {
 		return nil, bad(err)
 	}
-	issuer, ok := token.claims["iss"].(string)
+	issuer, ok := claims["iss"].(string)
 	if !ok {
 		return nil, policy.Refuse(policy.BadCredential, "token's iss is missing or not a string")
 	}
 	if issuer != j.options.Issuer {
 		return nil, policy.ErrNotMine
 	}
-	header, err := j.header.read(token.header)
+	header, err := j.header.read(rawHeader)
 	if err != nil {
 		return nil, bad(err)
 	}
@@ -32,7 +32,7 @@ func (j *JWT) prove(ctx context.Context, raw string) (*proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	identity, validity, err := j.claims.read(token.claims)
+	identity, validity, err := j.claims.read(claims)
 	if err != nil {
 		return nil, err
 	}

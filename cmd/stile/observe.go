@@ -102,7 +102,9 @@ func write(ctx context.Context, log slog.Handler, r *policy.Request, d *policy.D
 	if r.ClientIP.IsValid() {
 		add("client_ip", r.ClientIP.String())
 	}
-	add("authenticator", d.Method)
+	if d.By != nil {
+		add("authenticator", d.By.Name)
+	}
 	if d.Consumer != nil {
 		add("consumer", d.Consumer.ID)
 	}

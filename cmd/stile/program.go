@@ -70,13 +70,13 @@ func compile(c *config.Config, p parts, old *program) (*program, config.Problems
 	if err := prog.remember(p, old); err != nil {
 		return nil, config.Problems{c.Problem(c.At("consumers"), "%v", err)}
 	}
-	methods, problems := prog.authenticators(old)
+	byName, problems := prog.authenticators(old)
 	hosts, err := policy.ParseHosts(c.Hosts, ownPorts(c)...)
 	if err != nil {
 		problems = append(problems, c.Problem(c.At("hosts"), "%v", err))
 	}
 	engine, faults := policy.NewEngine(policy.Options{
-		Routes: routesOf(c, methods), Directory: prog.cache, Hosts: hosts, Carriers: carriersOf(c),
+		Routes: routesOf(c, byName), Directory: prog.cache, Hosts: hosts, Carriers: carriersOf(c),
 	})
 	for _, fault := range faults {
 		problems = append(problems, c.RouteProblem(fault))
@@ -126,20 +126,20 @@ func declaredBooks(c *config.Config) (*store.Static, error) {
 }
 
 // authenticators makes each that the configuration names.
-func (prog *program) authenticators(old *program) (map[string]policy.Method, config.Problems) {
+func (prog *program) authenticators(old *program) (map[string]policy.NamedAuthenticator, config.Problems) {
 	c := prog.config
 	var problems config.Problems
-	methods := map[string]policy.Method{}
+	byName := map[string]policy.NamedAuthenticator{}
 	for _, name := range slices.Sorted(maps.Keys(c.Authenticators)) {
 		a := c.Authenticators[name]
-		method := policy.Method{Name: name, Scheme: policy.Bearer}
+		named := policy.NamedAuthenticator{Name: name, Scheme: policy.Bearer}
 		var err error
 		if a.JWT != nil {
 			prog.tokens[name], err = tokens(name, a.JWT, old)
-			method.Authenticator = prog.tokens[name]
+			named.Authenticator = prog.tokens[name]
 		} else {
-			method.Scheme = policy.APIKey
-			method.Authenticator, err = authn.NewAPIKey(authn.APIKeyOptions{
+			named.Scheme = policy.APIKey
+			named.Authenticator, err = authn.NewAPIKey(authn.APIKeyOptions{
 				Header: a.APIKey.Header, Query: a.APIKey.Query, Cookie: a.APIKey.Cookie,
 				Format: policy.KeyFormat{Prefix: c.Keys.Prefix}, Keys: prog.cache,
 			})
@@ -147,9 +147,9 @@ func (prog *program) authenticators(old *program) (map[string]policy.Method, con
 		if err != nil {
 			problems = append(problems, c.Problem(c.At("authenticators", name), "authenticator %q: %v", name, err))
 		}
-		methods[name] = method
+		byName[name] = named
 	}
-	return methods, problems
+	return byName, problems
 }
 
 // tokens keeps an authenticator whose options are as they were, with the keys and proved
@@ -179,7 +179,7 @@ func written(d time.Duration) time.Duration {
 	return d
 }
 
-func routesOf(c *config.Config, methods map[string]policy.Method) []policy.Route {
+func routesOf(c *config.Config, byName map[string]policy.NamedAuthenticator) []policy.Route {
 	routes := make([]policy.Route, len(c.Routes))
 	for i, r := range c.Routes {
 		routes[i] = policy.Route{
@@ -187,7 +187,7 @@ func routesOf(c *config.Config, methods map[string]policy.Method) []policy.Route
 			Require: policy.Require(r.Require),
 		}
 		for _, name := range r.Authenticate {
-			routes[i].Authenticate = append(routes[i].Authenticate, methods[name])
+			routes[i].Authenticate = append(routes[i].Authenticate, byName[name])
 		}
 	}
 	return routes
