@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +15,7 @@ import (
 // loadProgram compiles a configuration without listening or opening its store: what check
 // and a local explain look at is the very engine that serve would run.
 func loadProgram(path string, open func(*config.Config, *metrics) (books, error)) (*program, config.Problems) {
-	c, problems := config.Load(path, os.Environ())
+	c, problems := loadConfig(path)
 	if problems.Err() != nil {
 		return nil, problems
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,7 +45,7 @@ func (l *live) load() {
 }
 
 func (l *live) read(old *program) (*program, error) {
-	c, problems := config.Load(l.path, os.Environ())
+	c, problems := loadConfig(l.path)
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}

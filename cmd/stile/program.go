@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -61,6 +62,25 @@ func openStore(c *config.Config, m *metrics) (books, error) {
 	}
 	r.Observe = m.observeStore
 	return r, nil
+}
+
+// loadConfig reads a configuration. Where it has errors, its patterns are tried all the
+// same, so that one run tells every problem.
+func loadConfig(path string) (*config.Config, config.Problems) {
+	c, problems := config.Load(path, os.Environ())
+	if c == nil || problems.Err() == nil {
+		return c, problems
+	}
+	routes := make([]policy.Route, len(c.Routes))
+	for i, r := range c.Routes {
+		routes[i] = policy.Route{Name: r.Name, Match: r.Match, Public: "only its pattern is tried", Encoded: ^policy.Encoded(0)}
+	}
+	_, faults := policy.NewEngine(policy.Options{Routes: routes})
+	for _, fault := range faults {
+		problems = append(problems, c.RouteProblem(fault))
+	}
+	problems.Sort()
+	return c, problems
 }
 
 // compile makes a program of a configuration. What the old one (nil at first) has learnt

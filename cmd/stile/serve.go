@@ -29,7 +29,7 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "serve -c stile.yaml", Short: "Answer edges, and serve the gateway and the admin API", Args: takes(0, "no arguments; the configuration goes into -c"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, problems := config.Load(path, os.Environ())
+			c, problems := loadConfig(path)
 			s, err := newServer(c, problems, path, os.Stderr, nil)
 			if err != nil {
 				return err

@@ -28,7 +28,7 @@ func (c *Config) checkAuthenticators(r *report) {
 			c.checkAPIKey(r, path, a.APIKey)
 		case a.JWT != nil:
 			checkJWT(r, below(path, step{name: "jwt"}), a.JWT)
-		case !r.unsure(path):
+		case !r.touched(path):
 			r.errorf(path, "needs api_key: or jwt:")
 		}
 	}
@@ -52,7 +52,7 @@ func (c *Config) checkAPIKey(r *report, owner []step, k *APIKey) {
 		k.Header = defaultKeyHeader
 	}
 	if err := policy.CheckCredentialHeader(k.Header); k.Header != "" && err != nil {
-		r.errorf(option("header"), "api_key.header: %s", r.reason(option("header"), err))
+		r.errorf(option("header"), "%s", r.reason(option("header"), "api_key.header", err))
 	}
 	for name, value := range map[string]string{"query": k.Query, "cookie": k.Cookie} {
 		if value != "" {
@@ -117,10 +117,14 @@ func checkJWKS(r *report, path []step, j *JWT) {
 	if j.JWKSURL != "" && j.JWKSFile != "" {
 		r.errorf(option("jwks_file"), "jwt: jwks_url: and jwks_file: exclude each other")
 	}
-	for _, name := range []string{"jwks_ttl", "jwks_min_refresh", "jwks_stale"} {
-		if j.JWKSFile != "" && r.has(option(name)) {
-			r.errorf(option(name), "jwt.%s: does nothing with jwks_file:, which is read again when it changes", name)
-		}
+	ttl := option("jwks_ttl")
+	switch {
+	case j.JWKSFile != "" && r.has(ttl):
+		r.errorf(ttl, "jwt.jwks_ttl: does nothing with jwks_file:, which is read again after jwks_min_refresh")
+	case !r.has(ttl):
+		j.JWKSTTL = max(j.JWKSTTL, j.JWKSMinRefresh)
+	case j.JWKSTTL < j.JWKSMinRefresh && !r.unsure(ttl):
+		r.errorf(ttl, "jwt.jwks_ttl: must not be less than jwks_min_refresh, %s", short(j.JWKSMinRefresh))
 	}
 	r.between(option("jwks_ttl"), j.JWKSTTL, time.Second, 24*time.Hour)
 	r.between(option("jwks_min_refresh"), j.JWKSMinRefresh, time.Second, time.Hour)

@@ -32,7 +32,7 @@ func (c *Config) checkHosts(r *report) {
 	for i, host := range c.Hosts {
 		path := at("hosts", i)
 		if _, err := policy.ParseHosts([]string{host}); err != nil && !r.unsure(path) {
-			r.errorf(path, "%s", r.reason(path, err))
+			r.errorf(path, "%s", r.reason(path, "hosts", err))
 		}
 	}
 }
@@ -47,18 +47,21 @@ func (c *Config) checkStore(r *report) {
 	switch c.StoreScheme() {
 	case "memory":
 		if text != "memory:" {
-			r.errorf(path, "store: write memory: and nothing behind it")
+			r.errorf(path, "store: write \"memory:\" and nothing behind it")
 		}
 	case "redis", "rediss":
+		const form = "the form is redis://[user:password@]host[:port][/db]"
 		u, err := url.Parse(text)
 		switch {
 		case err != nil:
-			r.errorf(path, "store: not a URL; the form is redis://[user:password@]host[:port][/db]")
+			r.errorf(path, "store: not a URL; %s", form)
 		case u.Hostname() == "":
-			r.errorf(path, "store: the URL names no host; the form is redis://[user:password@]host[:port][/db]")
+			r.errorf(path, "store: the URL names no host; %s", form)
+		case strings.Trim(strings.TrimPrefix(u.Path, "/"), digits) != "" || u.Fragment != "":
+			r.errorf(path, "store: what is behind the host must be the number of a database; %s", form)
 		}
 	default:
-		r.errorf(path, "store: no such kind of store; there are memory:, redis:// and rediss://")
+		r.errorf(path, "store: no such kind of store; there are \"memory:\", redis:// and rediss://")
 	}
 }
 

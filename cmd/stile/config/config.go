@@ -36,8 +36,7 @@ type Config struct {
 	Upstreams      map[string]Upstream      `yaml:"upstreams"` // by name
 	Consumers      []Consumer               `yaml:"consumers"` // a seed; the rest lives in the store
 
-	// Files is the paths of what was read besides the configuration itself: ${file:…}
-	// and jwks_file, whether they could be read or not. Sorted.
+	// Files is the paths of every ${file:…}, whether it could be read or not. Sorted.
 	Files []string `yaml:"-"`
 
 	source *source
@@ -121,13 +120,13 @@ type JWT struct {
 	Issuer     string   `yaml:"issuer"`          // a URL, compared byte for byte with iss
 	Audience   []string `yaml:"audience,single"` // one of these must be in aud; a string or a list
 	JWKSURL    string   `yaml:"jwks_url"`
-	JWKSFile   string   `yaml:"jwks_file"`  // written relative to the configuration's folder, or absolute
+	JWKSFile   string   `yaml:"jwks_file"`  // written absolute, or from the configuration's folder
 	Algorithms []string `yaml:"algorithms"` // of JWS, asymmetric; nil for the authenticator's default
 	Type       string   `yaml:"type"`       // typ that a token must have, such as at+jwt; "" for any
 	Cookie     string   `yaml:"cookie"`     // cookie that carries the token besides Authorization
 	Claims     Claims   `yaml:"claims"`
 
-	JWKSTTL        time.Duration `yaml:"jwks_ttl"`         // how long keys count as fresh: 1s to 24h, default 5m
+	JWKSTTL        time.Duration `yaml:"jwks_ttl"`         // how long keys count as fresh: 1s to 24h, default 5m, or JWKSMinRefresh where that is longer
 	JWKSMinRefresh time.Duration `yaml:"jwks_min_refresh"` // at least so long between two fetches: 1s to 1h, default 10s
 	JWKSStale      time.Duration `yaml:"jwks_stale"`       // how long beyond the TTL while the issuer is down: 0s to 24h, default 1h
 }

@@ -93,7 +93,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, f field) {
 func (d *decoder) unsupported(n *yaml.Node) bool {
 	switch {
 	case n.Kind == yaml.AliasNode || n.Anchor != "" || n.ShortTag() == "!!merge":
-		d.wrong("anchors and aliases are not supported")
+		d.wrong(noAnchors)
 	case n.Style&yaml.TaggedStyle != 0:
 		d.wrong("tags are not supported")
 	default:
@@ -208,7 +208,7 @@ func (d *decoder) encoded(n *yaml.Node, v reflect.Value) {
 		member, err := policy.ParseEncoded(name)
 		if path := below(d.path, step{index: i}); err != nil && !d.unsure(path) {
 			_, line := d.find(path)
-			d.unreadable(line, path, "encoded: "+d.reason(path, err))
+			d.unreadable(line, path, d.reason(path, "encoded", err))
 		}
 		set |= member
 	}

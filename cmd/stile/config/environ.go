@@ -55,11 +55,10 @@ func (r *report) override(variables map[string]string) {
 		// Others are left alone: Kubernetes sets STILE_PORT, STILE_SERVICE_HOST and more
 		// for a Service that is called stile.
 		best := nearest(name, known, 2)
-		if best == "" && strings.HasPrefix(name, "STILE_LISTEN_") {
-			best = nearest(name, known, len(name))
-		}
 		if best != "" {
-			r.problems = append(r.problems, Problem{File: name, Text: "unknown variable; did you mean " + quote(best) + "?"})
+			r.problems = append(r.problems, Problem{File: name, Text: "unknown variable; did you mean " + best + "?"})
+		} else if strings.HasPrefix(name, "STILE_LISTEN_") {
+			r.problems = append(r.problems, Problem{File: name, Text: "unknown variable; the listeners are AUTH, PROXY and ADMIN"})
 		}
 	}
 }

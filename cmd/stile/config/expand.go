@@ -86,7 +86,10 @@ func (e *expander) file(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("${file:} names no file")
 	}
-	full := e.locate(path)
+	full := e.absolute(path)
+	if !slices.Contains(e.files, full) {
+		e.files = append(e.files, full)
+	}
 	if text, ok := e.read[full]; ok {
 		return text, nil
 	}
@@ -102,15 +105,12 @@ func (e *expander) file(path string) (string, error) {
 	return text, nil
 }
 
-// locate makes a path of one that may be relative, and remembers it.
-func (e *expander) locate(path string) string {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(e.folder, path)
+// absolute reads a path as one that begins at the configuration's folder.
+func (e *expander) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return path
 	}
-	if !slices.Contains(e.files, path) {
-		e.files = append(e.files, path)
-	}
-	return path
+	return filepath.Join(e.folder, path)
 }
 
 // readIncluded takes regular files only: a load must not wait for the end of a pipe.

@@ -32,12 +32,13 @@ func (c *Config) checkListen(r *report) {
 			continue
 		}
 		if _, _, err := splitAddress(a.text); err != nil {
-			r.errorf(path, "listen.%s: %s is not an address: %s", a.name, r.quote(path), r.reason(path, err))
+			r.errorf(path, "listen.%s: %s is not an address: %v", a.name, r.quote(path), err)
 			continue
 		}
 		for _, other := range addresses[:i] {
 			if collide(other.text, a.text) && !r.unsure(at("listen", other.name)) {
 				r.errorf(path, "listen.%s: takes the same port as listen.%s", a.name, other.name)
+				break
 			}
 		}
 	}

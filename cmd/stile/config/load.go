@@ -39,10 +39,9 @@ func Parse(name string, data []byte, environ []string) (*Config, Problems) {
 	c := &Config{source: r.source}
 	d.value(root, reflect.ValueOf(c).Elem(), field{})
 	c.adminToken(r, variables)
-	for name, a := range c.Authenticators {
+	for _, a := range c.Authenticators {
 		if a.JWT != nil && a.JWT.JWKSFile != "" {
-			a.JWT.JWKSFile = d.locate(a.JWT.JWKSFile)
-			c.Authenticators[name] = a
+			a.JWT.JWKSFile = d.absolute(a.JWT.JWKSFile)
 		}
 	}
 	c.check(r)
@@ -74,7 +73,7 @@ func RestartNeeded(running, next *Config) []string {
 		{"listen.auth", running.Listen.Auth == next.Listen.Auth},
 		{"listen.proxy", running.Listen.Proxy == next.Listen.Proxy},
 		{"listen.admin", running.Listen.Admin == next.Listen.Admin},
-		{"store", running.Store == next.Store},
+		{"store", running.Store.Reveal() == next.Store.Reveal()},
 	} {
 		if !option.same {
 			names = append(names, option.name)

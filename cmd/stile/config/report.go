@@ -14,10 +14,11 @@ type report struct {
 	problems Problems
 	unread   map[string]bool // paths
 	around   map[string]bool // those, and all that hold them
+	odd      map[string]bool // mappings with an unknown option
 }
 
 func newReport(s *source) *report {
-	return &report{source: s, unread: map[string]bool{}, around: map[string]bool{}}
+	return &report{source: s, unread: map[string]bool{}, around: map[string]bool{}, odd: map[string]bool{}}
 }
 
 // errorf adds an error about what stands, or should, at a path.
@@ -50,13 +51,14 @@ func (r *report) add(line int, path []step, text string) {
 }
 
 // unsure tells whether a value may not be what was meant: it, or what holds it, could not
-// be read.
+// be read, or is missing where an unknown option may be a mistyped one.
 func (r *report) unsure(path []step) bool {
 	if len(r.unread) == 0 {
 		return false
 	}
 	for i := range len(path) + 1 {
-		if r.unread[pathKey(path[:i])] {
+		key := pathKey(path[:i])
+		if r.unread[key] || r.odd[key] && i < len(path) && !r.has(path[:i+1]) {
 			return true
 		}
 	}

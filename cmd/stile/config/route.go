@@ -40,14 +40,15 @@ func (c *Config) checkRoutes(r *report) {
 // checkDemands checks what a route demands of those who come by it.
 func (c *Config) checkDemands(r *report, path []step, route *Route, known []string) {
 	authenticate, public := below(path, step{name: "authenticate"}), below(path, step{name: "public"})
+	require := below(path, step{name: "require"})
 	open, closed := r.has(public), r.has(authenticate)
 	switch {
 	case open && closed:
 		r.errorf(public, "public: and authenticate: exclude each other")
-	case !open && !closed && !r.unsure(path):
+	case !open && !closed && !r.unsure(authenticate):
 		r.errorf(path, "needs authenticate:; a route without authentication says why, in public:")
-	case open && r.has(below(path, step{name: "require"})):
-		r.errorf(below(path, step{name: "require"}), "require: does nothing on a public route")
+	case open && r.has(require) && !r.unsure(require):
+		r.errorf(require, "require: does nothing on a public route")
 	case open && strings.TrimSpace(route.Public) == "" && !r.unsure(public):
 		r.errorf(public, "public: say why")
 	}
@@ -64,7 +65,7 @@ func (c *Config) checkDemands(r *report, path []step, route *Route, known []stri
 			}
 			continue
 		}
-		if a.APIKey == nil {
+		if a.APIKey == nil || a.JWT != nil {
 			continue
 		}
 		place := a.APIKey.Carrier()

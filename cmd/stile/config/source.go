@@ -96,10 +96,10 @@ func quote(text string) string {
 	return strconv.Quote(text)
 }
 
-// quoteURL shows a URL only where it cannot hold a password.
+// quoteURL is quote without what may be a password.
 func quoteURL(text string) string {
-	if strings.Contains(text, "@") {
-		return "the URL"
+	if i := strings.LastIndexByte(text, '@'); i >= 0 {
+		text = "…" + text[i:]
 	}
 	return quote(text)
 }
@@ -110,13 +110,13 @@ func (s *source) expanded(path []step) bool {
 	return node != nil && expands(node)
 }
 
-// reason is the text of an error about the value at a path, unless that could show what
-// the value was expanded to.
-func (s *source) reason(path []step, err error) string {
+// reason is the text of an error about the value of an option, unless that could show
+// what the value was expanded to.
+func (s *source) reason(path []step, option string, err error) string {
 	if s.expanded(path) {
-		return "not of the form wanted, once expanded"
+		return option + ": " + s.quote(path) + " is not of the form wanted, once expanded"
 	}
-	return err.Error()
+	return option + ": " + strings.TrimPrefix(err.Error(), option+": ")
 }
 
 // problem makes one of a line as find gives it.

@@ -21,7 +21,11 @@ func didYouMean(name string, known []string) string {
 // nearest is the known name with the least edits to name, at most so many, or "". Of
 // several the first in the alphabet, so that the same text gives the same message.
 func nearest(name string, known []string, most int) string {
+	const longest = 64 // names are shorter, and the work grows with the square
 	best, least := "", most+1
+	if len(name) > longest {
+		return ""
+	}
 	for _, candidate := range slices.Sorted(slices.Values(known)) {
 		if n := edits(name, candidate, most); n < least {
 			best, least = candidate, n

@@ -15,6 +15,8 @@ import (
 // maxFile bounds a configuration in bytes.
 const maxFile = 16 << 20
 
+const noAnchors = "anchors and aliases are not supported; text that begins with & or * is written in quotes"
+
 // parseText makes a tree of a text that is one YAML document. The line is that of the
 // error.
 func parseText(data []byte) (root *yaml.Node, line int, err error) {
@@ -49,8 +51,16 @@ func parseText(data []byte) (root *yaml.Node, line int, err error) {
 	return root, 0, nil
 }
 
-// decodeNode reads the next document.
-func decodeNode(d *yaml.Decoder, into *yaml.Node) error { return d.Decode(into) }
+// decodeNode reads the next document. The library panics at what its authors took to be
+// impossible; a server that only tried to reload must outlive that.
+func decodeNode(d *yaml.Decoder, into *yaml.Node) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("the YAML library fails at this text")
+		}
+	}()
+	return d.Decode(into)
+}
 
 // notUTF8 finds the line of the first byte that is not UTF-8.
 func notUTF8(data []byte) (line int, found bool) {
@@ -79,7 +89,21 @@ func locate(data []byte, err error) (line int, _ error) {
 	if line == 0 || text != "found unexpected end of stream" {
 		line = lineOf(data, text)
 	}
-	return line, errors.New(text)
+	return line, errors.New(plainly(text))
+}
+
+// plainly says in a configuration's words what the library says in a parser's. The name
+// of an anchor may be a secret that begins with a star and lacks its quotes.
+func plainly(text string) string {
+	switch {
+	case strings.HasPrefix(text, "unknown anchor"):
+		return noAnchors
+	case text == "mapping values are not allowed in this context":
+		return text + `; text with ": " in it or a colon at its end is written in quotes`
+	case text == "did not find expected node content":
+		return text + "; text that begins with a sign such as : or % is written in quotes"
+	}
+	return text
 }
 
 // splitLine takes "yaml: line 3: text" apart.

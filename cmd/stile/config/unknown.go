@@ -25,7 +25,7 @@ func (d *decoder) unknown(key *yaml.Node, t reflect.Type) {
 	_, rest := d.owner(below(d.path, step{name: key.Value}))
 	text := "unknown option " + quote(optionName(rest))
 	d.unreadable(key.Line, below(d.path, step{name: key.Value}), text+hint)
-	d.unread[pathKey(d.path)] = true // it may be what is missing there
+	d.odd[pathKey(d.path)] = true
 }
 
 // places collects where options of a name belong, anywhere in a type.
