@@ -139,8 +139,10 @@ func parseLiteral(text string) (segment, error) {
 	}
 	t, err := parseTarget("/" + text)
 	switch {
-	case err != nil || text == "":
-		return segment{}, fmt.Errorf("path segment %q can match nothing", text)
+	case text == "":
+		return segment{}, errors.New("an empty path segment can match nothing")
+	case err != nil:
+		return segment{}, fmt.Errorf("path segment %q can match nothing: %w", text, err)
 	case t.path != "/"+text:
 		return segment{}, fmt.Errorf("write path segment %q as %q", text, t.path[1:])
 	}

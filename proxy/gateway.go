@@ -102,7 +102,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, p *passage) {
 		Rewrite:   func(pr *httputil.ProxyRequest) { g.rewrite(pr, p) },
 		ModifyResponse: func(resp *http.Response) error {
 			observe(resp.StatusCode)
-			cleanResponse(resp.Header, p.decision.RequestID)
+			cleanResponse(resp, p.decision.RequestID)
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
@@ -110,7 +110,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, p *passage) {
 			g.fail(w, p.decision, err)
 		},
 	}
-	reverse.ServeHTTP(w, r)
+	reverse.ServeHTTP(writer{w}, r)
 }
 
 // fail answers for an upstream that did not: that is no decision of ours, so it has no

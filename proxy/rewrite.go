@@ -20,12 +20,27 @@ func (g *Gateway) rewrite(pr *httputil.ProxyRequest, p *passage) {
 	out.URL.RawPath = p.request.Path
 	out.URL.RawQuery = p.request.RawQuery // ReverseProxy would re-encode it
 	g.strip(out)
+	out.Trailer = nil // fields that come behind the body come behind the decision
+	delete(out.Header, "Trailer")
+	keepWebSocket(out.Header)
 	out.Header["X-Forwarded-For"] = []string{p.request.ClientIP.String()}
 	out.Header["X-Forwarded-Host"] = []string{pr.In.Host}
 	out.Header["X-Forwarded-Proto"] = []string{p.request.Scheme}
 	for _, f := range p.decision.Set {
 		out.Header[f.Name] = []string{f.Value}
 	}
+}
+
+// keepWebSocket lets a WebSocket be opened, and nothing else: what an upstream answers with 101
+// becomes a tunnel, and whatever speaks HTTP within it (h2c) would go through unjudged.
+func keepWebSocket(h http.Header) {
+	if values := h["Upgrade"]; len(values) == 1 && strings.EqualFold(values[0], "websocket") {
+		h["Upgrade"], h["Connection"] = []string{"websocket"}, []string{"Upgrade"}
+		return
+	}
+	delete(h, "Upgrade")
+	delete(h, "Connection")
+	delete(h, "Http2-Settings")
 }
 
 // strip deletes what no upstream may see from a client: identity and forwarding headers,
@@ -76,16 +91,4 @@ func withoutCookie(h http.Header, name string) {
 	if len(kept) > 0 {
 		h["Cookie"] = []string{strings.Join(kept, "; ")}
 	}
-}
-
-// cleanResponse keeps an upstream from speaking in our name to the client, or to a proxy
-// in front of us.
-func cleanResponse(h http.Header, requestID string) {
-	for name := range h {
-		if policy.IsIdentityHeader(name) {
-			delete(h, name)
-		}
-	}
-	h.Del("X-Accel-Redirect")
-	h[policy.HeaderRequestID] = []string{requestID}
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -38,7 +40,7 @@ type series struct {
 
 func (o *observer) Decide(ctx context.Context, r *policy.Request) policy.Decision {
 	start := time.Now()
-	d := o.next.Decide(ctx, r)
+	d := o.decide(ctx, r)
 	took := time.Since(start)
 	s := o.series(r, &d)
 	s.count.Inc()
@@ -47,6 +49,17 @@ func (o *observer) Decide(ctx context.Context, r *policy.Request) policy.Decisio
 		write(ctx, s.log, r, &d, start.Add(took), took)
 	}
 	return d
+}
+
+// decide turns a panic, a mistake of ours, into a decision that we cannot make: net/http
+// would cut the connection, and what an edge makes of that is its own affair.
+func (o *observer) decide(ctx context.Context, r *policy.Request) (d policy.Decision) {
+	defer func() {
+		if p := recover(); p != nil {
+			d = policy.Decision{RequestID: r.ID, Err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	return o.next.Decide(ctx, r)
 }
 
 func (o *observer) series(r *policy.Request, d *policy.Decision) *series {

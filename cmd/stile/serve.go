@@ -129,7 +129,7 @@ func (s *server) listen(l config.Listen, opened map[string]net.Listener) (err er
 				return fmt.Errorf("listen.%s: %w", face.name, err)
 			}
 		}
-		face.http.ErrorLog = slog.NewLogLogger(s.live.log.Handler(), slog.LevelDebug)
+		face.http.ErrorLog = slog.NewLogLogger(s.live.log.Handler(), slog.LevelWarn)
 		s.listeners = append(s.listeners, listener{face.name, ln, face.http})
 	}
 	return nil

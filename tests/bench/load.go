@@ -5,18 +5,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
+	"runtime"
 	"slices"
-	"sync"
+	"syscall"
 	"time"
 )
 
-// load sends prepared requests over keep-alive connections and reads just enough of each
-// answer to know that it was 200 with an empty body: the client must cost less than the
-// server, or it is the client that is measured.
+// load sends prepared requests over keep-alive connections, each the next one as soon as
+// its answer is in. It never sleeps: it goes round all connections and looks. A client
+// that sleeps has to be woken, and waking it up costs the server more than a decision, the
+// more the slower the server is; then it is the client that is measured.
 type load struct {
 	connections int
-	request     func(i int) []byte // the i-th request; called by many goroutines
+	request     func(i int) []byte
 }
 
 // result is one round.
@@ -26,74 +28,111 @@ type result struct {
 	p50, p99  time.Duration
 }
 
+// connection is one socket and the request that is under way on it.
+type connection struct {
+	fd   int
+	sent time.Time
+	buf  [1024]byte
+	n    int
+}
+
 func (l load) run(ctx context.Context, address string, took time.Duration) (result, error) {
-	ctx, cancel := context.WithTimeout(ctx, took)
-	defer cancel()
-	samples := make([][]time.Duration, l.connections)
-	faults := make([]error, l.connections)
-	var wg sync.WaitGroup
-	start := time.Now()
-	for c := range l.connections {
-		wg.Go(func() { samples[c], faults[c] = l.connection(ctx, address, c) })
-	}
-	wg.Wait()
-	elapsed := time.Since(start)
-	all := slices.Concat(samples...)
-	if err := errors.Join(faults...); err != nil {
-		return result{}, err
-	}
-	if len(all) == 0 {
-		return result{}, errors.New("no request was answered")
-	}
-	slices.Sort(all)
-	return result{
-		count:     len(all),
-		perSecond: float64(len(all)) / elapsed.Seconds(),
-		p50:       all[len(all)/2],
-		p99:       all[len(all)*99/100],
-	}, nil
-}
-
-// connection sends one request after the other until ctx ends.
-func (l load) connection(ctx context.Context, address string, first int) ([]time.Duration, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = conn.Close() }()
-	buf := make([]byte, 4096)
-	took := make([]time.Duration, 0, 1<<16)
-	for i := first; ctx.Err() == nil; i += l.connections {
-		start := time.Now()
-		if _, err := conn.Write(l.request(i)); err != nil {
-			return nil, err
-		}
-		if err := readAllowed(conn, buf); err != nil {
-			return nil, err
-		}
-		took = append(took, time.Since(start))
-	}
-	return took, nil
-}
-
-// readAllowed reads one answer, which must be 200 without a body.
-func readAllowed(conn net.Conn, buf []byte) error {
-	n := 0
-	for {
-		k, err := conn.Read(buf[n:])
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	conns := make([]*connection, l.connections)
+	for i := range conns {
+		fd, err := dial(address)
 		if err != nil {
-			return err
+			return result{}, err
 		}
-		n += k
-		if bytes.HasSuffix(buf[:n], []byte("\r\n\r\n")) {
-			break
+		defer func() { _ = syscall.Close(fd) }()
+		conns[i] = &connection{fd: fd}
+	}
+	samples := make([]time.Duration, 0, 1<<20)
+	next := 0
+	start := time.Now()
+	for _, c := range conns {
+		if err := c.send(l.request(next)); err != nil {
+			return result{}, err
 		}
-		if n == len(buf) {
-			return errors.New("answer is too long")
+		next++
+	}
+	for open := len(conns); open > 0; {
+		over := time.Since(start) > took || ctx.Err() != nil
+		for i, c := range conns {
+			if c == nil {
+				continue
+			}
+			done, err := c.receive()
+			if err != nil {
+				return result{}, err
+			}
+			if !done {
+				continue
+			}
+			samples = append(samples, time.Since(c.sent))
+			if over {
+				conns[i], open = nil, open-1
+				continue
+			}
+			if err := c.send(l.request(next)); err != nil {
+				return result{}, err
+			}
+			next++
 		}
 	}
-	if !bytes.HasPrefix(buf[:n], []byte("HTTP/1.1 200 OK\r\n")) {
-		return fmt.Errorf("not allowed: %s", buf[:n])
+	return summarise(samples, time.Since(start)), ctx.Err()
+}
+
+func summarise(samples []time.Duration, took time.Duration) result {
+	slices.Sort(samples)
+	return result{
+		count:     len(samples),
+		perSecond: float64(len(samples)) / took.Seconds(),
+		p50:       samples[len(samples)/2],
+		p99:       samples[len(samples)*99/100],
 	}
-	return nil
+}
+
+func dial(address string) (fd int, err error) {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return 0, err
+	}
+	if fd, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0); err != nil {
+		return 0, err
+	}
+	if err := syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}); err != nil {
+		return 0, err
+	}
+	if err := syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1); err != nil {
+		return 0, err
+	}
+	return fd, syscall.SetNonblock(fd, true)
+}
+
+func (c *connection) send(request []byte) error {
+	c.sent, c.n = time.Now(), 0
+	n, err := syscall.Write(c.fd, request)
+	if err == nil && n != len(request) {
+		err = errors.New("a request did not fit into the socket")
+	}
+	return err
+}
+
+// receive reads what there is; done tells that the answer is whole. It must be 200 without
+// a body.
+func (c *connection) receive() (done bool, err error) {
+	n, err := syscall.Read(c.fd, c.buf[c.n:])
+	if errors.Is(err, syscall.EAGAIN) {
+		return false, nil
+	}
+	if err != nil || n == 0 {
+		return false, fmt.Errorf("the server ended the connection: %w", err)
+	}
+	c.n += n
+	if allowed := "HTTP/1.1 200 OK\r\n"; c.n >= len(allowed) && string(c.buf[:len(allowed)]) != allowed {
+		return false, fmt.Errorf("not allowed: %s", c.buf[:c.n])
+	}
+	return bytes.HasSuffix(c.buf[:c.n], []byte("\r\n\r\n")), nil
 }

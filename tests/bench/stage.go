@@ -12,8 +12,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -41,6 +43,7 @@ const benchConfig = `
 listen: { auth: "%s", admin: "%s" }
 trust: [127.0.0.0/8]
 store: "%s"
+cache: { ttl: 5m } # so that what is measured is warm
 log: { decisions: %v }
 authenticators:
   partner: { api_key: { header: X-API-Key } }
@@ -62,7 +65,7 @@ func (s *stage) prepare(keys, tokens int) ([]*testCase, error) {
 	if err != nil {
 		return nil, err
 	}
-	signed, jwks, err := s.sign(tokens)
+	signed, jwks, err := s.sign(tokens, max(1, keys/100))
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +150,7 @@ func fillConsumer(ctx context.Context, r *store.Redis, id string, texts []string
 }
 
 // sign makes tokens of one RSA key, and a key set for them.
-func (s *stage) sign(n int) (tokens []string, jwks string, err error) {
+func (s *stage) sign(n, consumers int) (tokens []string, jwks string, err error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, "", err
@@ -161,7 +164,7 @@ func (s *stage) sign(n int) (tokens []string, jwks string, err error) {
 		tokens[i], err = jwt.Signed(signer).Claims(jwt.Claims{
 			Issuer: "https://id.example.com", Subject: fmt.Sprintf("service-%d", i), Audience: jwt.Audience{"orders"}, ID: rand.Text(),
 			IssuedAt: jwt.NewNumericDate(time.Now()), Expiry: jwt.NewNumericDate(time.Now().Add(2 * time.Hour)),
-		}).Claims(map[string]any{"client_id": fmt.Sprintf("consumer-%d", i%100), "scope": "orders:read orders:write"}).Serialize()
+		}).Claims(map[string]any{"client_id": fmt.Sprintf("consumer-%d", i%consumers), "scope": "orders:read orders:write"}).Serialize()
 		if err != nil {
 			return nil, "", err
 		}
@@ -245,6 +248,8 @@ func (s *stage) run(program, log string, args ...string) error {
 		}
 		cmd.Stderr = f
 	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // nothing outlives the bench
+	runtime.LockOSThread()                                             // the signal comes when the thread ends, so this one must not
 	if err := cmd.Start(); err != nil {
 		return err
 	}
