@@ -35,6 +35,9 @@ func IsIdentityHeader(name string) bool {
 	if len(name) < len("x-stile-") || foldByte(name[0]) != 'x' || foldByte(name[1]) != '-' {
 		return false // most headers, at once
 	}
+	if c := foldByte(name[2]); c != 'c' && c != 'a' && c != 's' {
+		return false // and X-Forwarded-*
+	}
 	for _, family := range [...]string{"x-consumer-", "x-credential-", "x-authenticated-", "x-stile-"} {
 		if hasFoldedPrefix(name, family) {
 			return true

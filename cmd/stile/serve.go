@@ -93,7 +93,7 @@ func newServer(c *config.Config, problems config.Problems, path string, logTo io
 func newLogger(w io.Writer, level string) *slog.Logger {
 	var l slog.Level
 	_ = l.UnmarshalText([]byte(level)) // the loader has checked it
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l}))
+	return slog.New(newLineHandler(w, l))
 }
 
 // newTransport is how the gateway reaches upstreams: never through a proxy that the
