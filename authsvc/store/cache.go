@@ -117,7 +117,7 @@ func (c *Cache) Consumer(ctx context.Context, id string) (*policy.Consumer, erro
 	if found, ok := c.consumers.remembered(id, c.now()); ok {
 		return found, nil
 	}
-	if policy.CheckID(id) != nil { // no store can hold it
+	if storable := policy.CheckID(id) == nil; !storable {
 		c.consumers.count("negative")
 		return nil, nil
 	}

@@ -35,6 +35,10 @@ import (
 // To end a key, its hash goes first. If that is only reserved, it cannot be filled in
 // any more.
 //
+// A consumer's state is live, leaving while its keys are ended, or gone, which keeps its
+// version for a day. A custom id is claimed, then written together with the consumer; a
+// ref whose nonce no consumer has is dead, and the next claim replaces it.
+//
 // A key's copy of its consumer has the consumer's version and is only ever replaced by
 // a newer one, be the key usable yet or only reserved.
 

@@ -100,9 +100,9 @@ func (r *Redis) Consumers(ctx context.Context, after string, limit int) (list []
 // chunk is how many keys a pipeline asks for.
 const chunk = 100
 
-// list reads an index from a bound of ZRANGEBYLEX on.
+// list reads a chunk of an index from a bound of ZRANGE BYLEX on.
 func (r *Redis) list(ctx context.Context, index, from string) ([]string, error) {
-	found, err := r.client.ZRangeByLex(ctx, index, &redis.ZRangeBy{Min: from, Max: "+", Count: chunk}).Result()
+	found, err := r.client.ZRangeArgs(ctx, redis.ZRangeArgs{Key: index, ByLex: true, Start: from, Stop: "+", Count: chunk}).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", index, err)
 	}
@@ -151,12 +151,12 @@ func (r *Redis) CreateConsumer(ctx context.Context, c Consumer) (created Consume
 	nonce, custom := newNonce(), ""
 	if c.CustomID != "" {
 		custom = nonce
-		if err := r.claimCustomID(ctx, c, nonce); err != nil {
+		if err := r.claimCustomID(ctx, c, nonce); err != nil && !errors.Is(err, errOvertaken) {
 			return Consumer{}, err
-		}
+		} // the consumer that overtook is of this very id, and the script finds it
 	}
-	if err := r.client.ZAdd(ctx, consumersIndex, redis.Z{Member: c.ID}).Err(); err != nil {
-		return Consumer{}, fmt.Errorf("list consumer %q: %w", c.ID, err)
+	if err := r.listConsumer(ctx, c.ID); err != nil {
+		return Consumer{}, err
 	}
 	keys := []string{consumerKey(c.ID), consumerClaimKey(c.ID)}
 	reply, err := createScript.Run(ctx, r.client, keys, nonce, text, custom).StringSlice()
@@ -167,8 +167,19 @@ func (r *Redis) CreateConsumer(ctx context.Context, c Consumer) (created Consume
 		r.unclaim(ctx, c.ID, nonce)
 		return Consumer{}, createRefused(c.ID, reply[0])
 	}
-	c.Version, err = strconv.ParseInt(reply[1], 10, 64)
-	return c, err
+	if c.Version, err = strconv.ParseInt(reply[1], 10, 64); err != nil {
+		return Consumer{}, fmt.Errorf("create consumer %q: version %q: %w", c.ID, reply[1], ErrCorrupt)
+	}
+	// Again, since the deletion of a former one may have taken it off the list just now.
+	return c, r.listConsumer(ctx, c.ID)
+}
+
+// listConsumer adds a consumer to the index, which names too many rather than too few.
+func (r *Redis) listConsumer(ctx context.Context, id string) error {
+	if err := r.client.ZAdd(ctx, consumersIndex, redis.Z{Member: id}).Err(); err != nil {
+		return fmt.Errorf("list consumer %q: %w", id, err)
+	}
+	return nil
 }
 
 // errOvertaken: another writer came first; an update starts again.
@@ -190,80 +201,4 @@ func orCorrupt(err error) error {
 		return fmt.Errorf("unknown answer of a script: %w", ErrCorrupt)
 	}
 	return err
-}
-
-// claimCustomID makes c's custom id lead to c, and lets a script write it within claimTime.
-func (r *Redis) claimCustomID(ctx context.Context, c Consumer, nonce string) error {
-	if err := r.client.Set(ctx, consumerClaimKey(c.ID), nonce, claimTime).Err(); err != nil {
-		return fmt.Errorf("claim custom id of consumer %q: %w", c.ID, err)
-	}
-	holder, err := r.claim(ctx, customRefKey(c.CustomID), ref{consumer: c.ID, nonce: nonce}, r.holdsCustomID)
-	switch {
-	case err != nil:
-		return fmt.Errorf("claim custom id of consumer %q: %w", c.ID, err)
-	case holder == nil:
-		return nil
-	}
-	r.unclaim(ctx, c.ID, nonce)
-	if holder.consumer == c.ID {
-		return errOvertaken
-	}
-	return customIDTaken(c)
-}
-
-func (r *Redis) holdsCustomID(ctx context.Context, f ref) (bool, error) {
-	keys := []string{consumerKey(f.consumer), consumerClaimKey(f.consumer)}
-	return holdsCustomScript.Run(ctx, r.client, keys, f.nonce).Bool()
-}
-
-// unclaim frees a custom id that was claimed and not written. The ref may stay: nothing
-// stands behind it, so that the next claim replaces it. Without this the claim expires.
-func (r *Redis) unclaim(ctx context.Context, consumer, nonce string) {
-	_ = r.run(ctx, releaseScript, consumerClaimKey(consumer), nonce)
-}
-
-// releaseCustomID is for one that a consumer has no longer. It is tidiness only, as unclaim.
-func (r *Redis) releaseCustomID(ctx context.Context, customID string, f ref) {
-	if customID != "" {
-		_ = r.run(ctx, releaseScript, customRefKey(customID), f.String())
-	}
-}
-
-// DeleteConsumer deletes a consumer and all its keys: ErrNotFound when there is none. On
-// another error the deletion may be done in part: then the consumer is not found any
-// more, but some of its keys may still be good until it is deleted again.
-func (r *Redis) DeleteConsumer(ctx context.Context, id string) (err error) {
-	if policy.CheckID(id) != nil {
-		return fmt.Errorf("consumer: %w", ErrNotFound)
-	}
-	defer r.observe("delete_consumer", time.Now(), &err)
-	ctx, cancel := whole(ctx)
-	defer cancel()
-	keys := []string{consumerKey(id), consumerKeysKey(id)}
-	reply, err := retireScript.Run(ctx, r.client, keys).Slice()
-	if errors.Is(err, redis.Nil) {
-		return fmt.Errorf("consumer %q: %w", id, ErrNotFound)
-	}
-	if err != nil || len(reply) != 3 {
-		return fmt.Errorf("delete consumer %q: %w", id, orCorrupt(err))
-	}
-	if err := r.endKeys(ctx, id, membersOf(reply[2])); err != nil {
-		return fmt.Errorf("delete consumer %q: %w", id, err)
-	}
-	text := stringsOf(reply)
-	var c storedConsumer
-	if json.Unmarshal([]byte(text[0]), &c) == nil {
-		r.releaseCustomID(ctx, c.CustomID, ref{consumer: id, nonce: text[1]})
-	}
-	if err := r.client.ZRem(ctx, consumersIndex, id).Err(); err != nil {
-		return fmt.Errorf("delete consumer %q: %w", id, err)
-	}
-	empty, err := buryScript.Run(ctx, r.client, keys).Bool()
-	if err == nil && !empty {
-		err = ErrConflict
-	}
-	if err != nil {
-		return fmt.Errorf("delete consumer %q: %w", id, err)
-	}
-	return nil
 }

@@ -218,7 +218,7 @@ func (r *Redis) endKeys(ctx context.Context, consumer string, members []member) 
 				p.SRem(ctx, consumerKeysKey(consumer), m.String())
 			}
 			for _, key := range alive {
-				releaseScript.Eval(ctx, p, []string{keyRefKey(key.id)}, key.ref.String())
+				releaseScript.Eval(ctx, p, []string{keyRefKey(key.id)}, key.String())
 			}
 			return nil
 		})

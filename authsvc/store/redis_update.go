@@ -120,7 +120,7 @@ func (r *Redis) push(ctx context.Context, now copied) error {
 	failed := func(err error) error {
 		return fmt.Errorf("consumer %q is stored, but not all its keys know; update it again: %w", id, err)
 	}
-	if err := r.client.ZAdd(ctx, consumersIndex, redis.Z{Member: id}).Err(); err != nil {
+	if err := r.listConsumer(ctx, id); err != nil {
 		return failed(err)
 	}
 	for some := range slices.Chunk(now.keys, chunk) {

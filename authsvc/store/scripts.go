@@ -135,12 +135,15 @@ return {c[2], c[3], redis.call('SMEMBERS', KEYS[2])}
 
 // buryScript ends a deletion. The version stays for a day, so that one that a client
 // read before cannot be taken for one of a new consumer of the same id.
-// KEYS: consumer, its keys. Answers 0 when keys are left.
+// KEYS: consumer, its keys. Answers a status: 'kept' when keys are left, 'live' when
+// another has ended the deletion and there is a new consumer of the same id.
 var buryScript = redis.NewScript(`
-if redis.call('HGET', KEYS[1], 'state') ~= 'leaving' then return 1 end
-if redis.call('SCARD', KEYS[2]) > 0 then return 0 end
+local state = redis.call('HGET', KEYS[1], 'state')
+if state == 'live' then return 'live' end
+if state ~= 'leaving' then return 'gone' end
+if redis.call('SCARD', KEYS[2]) > 0 then return 'kept' end
 redis.call('HSET', KEYS[1], 'state', 'gone')
 redis.call('HDEL', KEYS[1], 'json', 'custom', 'write')
 redis.call('EXPIRE', KEYS[1], 86400)
-return 1
+return 'gone'
 `)

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/stile-gate/stile/authsvc"
 	"github.com/stile-gate/stile/authsvc/authn"
 	"github.com/stile-gate/stile/authsvc/store"
@@ -56,6 +58,7 @@ func openStore(c *config.Config, m *metrics) (books, error) {
 	if c.StoreScheme() == "memory" {
 		return store.NewMemory(), nil
 	}
+	redis.SetLogger(quietRedis{}) // what fails comes back as an error, and is logged there
 	r, err := store.OpenRedis(c.Store.Reveal())
 	if err != nil {
 		return nil, err
@@ -63,6 +66,11 @@ func openStore(c *config.Config, m *metrics) (books, error) {
 	r.Observe = m.observeStore
 	return r, nil
 }
+
+// quietRedis keeps go-redis from writing to standard error by itself.
+type quietRedis struct{}
+
+func (quietRedis) Printf(context.Context, string, ...any) {}
 
 // loadConfig reads a configuration. Where it has errors, its patterns are tried all the
 // same, so that one run tells every problem.
