@@ -252,6 +252,20 @@ func compareSegments(a, b segment) relation {
 	}
 }
 
+// claims tells whether p, but for a slash at the end, singles out some of the paths that q
+// stands for: whoever asks for /data/key/ where /data/key and /data/ are patterns.
+func (p pattern) claims(q pattern) bool {
+	segments := p.segments
+	if last := len(segments) - 1; segments[last].kind == segmentRest || segments[last] == (segment{}) {
+		segments = segments[:last]
+	}
+	r := comparePaths(segments, q.segments)
+	return r == narrower || r == overlapping
+}
+
+// open tells whether the pattern's end stands for more than one text.
+func (p pattern) open() bool { return p.segments[len(p.segments)-1].kind != segmentLiteral }
+
 // example is a path that both patterns match, given that they overlap.
 func (p pattern) example(q pattern) string {
 	var b strings.Builder

@@ -159,14 +159,30 @@ func (n *node) collect(found *[]*Route) {
 
 // match returns the most specific route, or nil. Path is canonical.
 func (rs *routes) match(method, host, path string) *Route {
+	return rs.find(method, host, path, false)
+}
+
+// matchOtherSlash is match for the same path with the other kind of end: without its last
+// slash, or with one more.
+func (rs *routes) matchOtherSlash(method, host, path string) *Route {
+	if bare, ok := strings.CutSuffix(path, "/"); ok {
+		if bare == "" {
+			return nil
+		}
+		return rs.find(method, host, bare, false)
+	}
+	return rs.find(method, host, path, true)
+}
+
+func (rs *routes) find(method, host, path string, slash bool) *Route {
 	if trees, ok := rs.exact[host]; ok {
-		if r := trees.match(method, path); r != nil {
+		if r := trees.find(method, path, slash); r != nil {
 			return r
 		}
 	}
 	if len(rs.below) > 0 {
 		for i := strings.IndexByte(host, '.'); i >= 0; {
-			if r := rs.below[host[i:]].match(method, path); r != nil {
+			if r := rs.below[host[i:]].find(method, path, slash); r != nil {
 				return r
 			}
 			next := strings.IndexByte(host[i+1:], '.')
@@ -176,38 +192,41 @@ func (rs *routes) match(method, host, path string) *Route {
 			i += 1 + next
 		}
 	}
-	return rs.any.match(method, path)
+	return rs.any.find(method, path, slash)
 }
 
-func (m methods) match(method, path string) *Route {
+func (m methods) find(method, path string, slash bool) *Route {
 	if len(m) == 0 {
 		return nil
 	}
-	if r := m[method].match(path[1:], true); r != nil {
+	if r := m[method].find(path[1:], true, slash); r != nil {
 		return r
 	}
 	if method == "HEAD" {
-		if r := m["GET"].match(path[1:], true); r != nil {
+		if r := m["GET"].find(path[1:], true, slash); r != nil {
 			return r
 		}
 	}
-	return m[""].match(path[1:], true)
+	return m[""].find(path[1:], true, slash)
 }
 
-// match walks the tree along what is left of a path; more tells whether a segment is.
-func (n *node) match(rest string, more bool) *Route {
-	if n == nil {
+// find walks the tree along what is left of a path; more tells whether a segment is, and
+// slash whether the path ends with one more slash than its text.
+func (n *node) find(left string, more, slash bool) *Route {
+	switch {
+	case n == nil:
 		return nil
-	}
-	if !more {
+	case !more && slash:
+		return n.find("", true, false)
+	case !more:
 		return n.end
 	}
-	segment, tail, again := strings.Cut(rest, "/")
-	if r := n.literal[segment].match(tail, again); r != nil {
+	segment, tail, again := strings.Cut(left, "/")
+	if r := n.literal[segment].find(tail, again, slash); r != nil {
 		return r
 	}
 	if segment != "" {
-		if r := n.one.match(tail, again); r != nil {
+		if r := n.one.find(tail, again, slash); r != nil {
 			return r
 		}
 	}
