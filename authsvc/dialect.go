@@ -63,7 +63,7 @@ func forwarded(h http.Header) (policy.Wire, error) {
 func clientIP(trust policy.Prefixes, r *http.Request) (netip.Addr, error) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !trust.Contain(peer.Addr()) {
-		return netip.Addr{}, fmt.Errorf("the peer %s is not in trust:", r.RemoteAddr)
+		return netip.Addr{}, fmt.Errorf("the peer %s is not in trust", r.RemoteAddr)
 	}
 	s := singletons{header: r.Header}
 	chain := s.one("X-Forwarded-For")

@@ -58,15 +58,13 @@ func TestAClientThatSendsAnIdentityHeaderIsRefused(t *testing.T) {
 		for _, spelling := range []string{
 			name, strings.ToLower(name), strings.ToUpper(name), strings.ReplaceAll(name, "-", "_"), strings.ReplaceAll(name, "-", "."),
 			strings.Replace(name, "-", "_", 1), strings.ToLower(strings.Replace(name, "-", ".", 1)),
+			strings.ReplaceAll(name, "-", "+"), strings.ReplaceAll(name, "-", "~"), strings.Replace(name, "-", "!", 1), // as lighttpd folds
 		} {
 			g.refuse(t, request("GET /open/x", spelling+": admin"), policy.BadRequest)
 			g.refuse(t, request("GET /v1/orders", "X-Api-Key: good", spelling+":"), policy.BadRequest)
 		}
 	}
-	for _, alias := range []string{"X_Api_Key", "x.api.key", "X_Forwarded_For", "X_FORWARDED-HOST", "x.forwarded-proto", "X_Request_Id", "X_Original-Url", "Con_nection"} {
-		if alias == "Con_nection" { // folds to no name that is read
-			continue
-		}
+	for _, alias := range []string{"X_Api_Key", "x.api.key", "X+Api-Key", "X_Forwarded_For", "X_FORWARDED-HOST", "x.forwarded-proto", "X~Forwarded~Uri", "X_Request_Id", "X_Original-Url"} {
 		g.refuse(t, request("GET /v1/orders", "X-Api-Key: good", alias+": x"), policy.BadRequest)
 	}
 }
@@ -77,7 +75,7 @@ func TestNoForwardingHeaderOfAClientReachesTheUpstream(t *testing.T) {
 	names := []string{
 		"X-Forwarded-Uri", "X-Forwarded-Method", "X-Forwarded-Prefix", "X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Path", "X-Forwarded-Tls-Client-Cert",
 		"x-forwarded-tls-client-cert-info", "Forwarded", "X-Real-IP", "X-Original-URI", "X-Original-URL", "x-original-method", "X-Original-Host", "X-Rewrite-URL", "X-Replaced-Path", "X-Scheme",
-		"Some_Name", "some.name", "Remote_User", "Remote.User", "_", ".", "Content_Length", "HTTP_HOST",
+		"Some_Name", "some.name", "Remote_User", "Remote.User", "Remote+User", "_", ".", "~", "Content_Length", "HTTP_HOST",
 	}
 	for _, name := range names {
 		fields = append(fields, name+": spoofed")

@@ -72,6 +72,28 @@ func chunks(body []byte, size int) string {
 	return b.String() + "0\r\n\r\n"
 }
 
+// Of a request with both lengths, a proxy before us may have taken the other one. What it
+// takes for the body is judged like any request, but its answer would be another client's:
+// the connection ends (RFC 9112 §6.3), or the request is refused.
+func TestARequestWithTwoLengthsEndsTheConnection(t *testing.T) {
+	const smuggled = "GET /v1/orders HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n"
+	for what, raw := range map[string]string{
+		"chunks counted, then the length": request("POST /open/x", "Content-Length: 6", "Transfer-Encoding: chunked") + "0\r\n\r\n" + smuggled,
+		"the other way round":             request("POST /open/x", "Transfer-Encoding: chunked", "Content-Length: 6") + "0\r\n\r\n" + smuggled,
+	} {
+		g := run(t)
+		whole := g.whole(t, raw)
+		if n := strings.Count(whole, "HTTP/1.1 "); n != 1 {
+			t.Errorf("%s: %d answers on one connection", what, n)
+		}
+		for _, got := range g.upstream.Requests() {
+			if len(got.Values("Content-Length")) > 0 || strings.Contains(got.Line, "/v1/") {
+				t.Errorf("%s: the upstream got %v", what, got)
+			}
+		}
+	}
+}
+
 // A trailer comes after the judgement, so nothing in it may count as a header.
 func TestATrailerBringsNoIdentity(t *testing.T) {
 	g := run(t)
@@ -132,11 +154,28 @@ func TestAWebSocketIsJudgedBeforeAnybodyIsDialled(t *testing.T) {
 	wantField(t, "X-Api-Key", got.Values("X-Api-Key"))
 }
 
-// An upgrade is one only where Connection says so (RFC 9110 §7.8).
-func TestAnUpgradeWithoutConnectionIsNone(t *testing.T) {
+// Whatever else is asked for, nothing is upgraded: an upstream that took h2c would serve
+// further requests on the connection, of which nobody was asked. And an upgrade is one only
+// where Connection says so (RFC 9110 §7.8).
+func TestNothingButAWebSocketIsUpgraded(t *testing.T) {
 	g := run(t)
-	got := g.pass(t, request("GET /open/x", "Upgrade: websocket"))
-	wantField(t, "Upgrade", got.Values("Upgrade"))
+	for _, fields := range [][]string{
+		{"Upgrade: websocket"},
+		{"Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"},
+		{"Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA", "Connection: Upgrade"},
+		{"Upgrade: websocket, h2c", "Connection: Upgrade"},
+		{"Upgrade: h2c, websocket", "Connection: Upgrade"},
+		{"Upgrade: h2c", "Upgrade: websocket", "Connection: Upgrade"},
+		{"Upgrade: websocket/13", "Connection: Upgrade"},
+		{"Upgrade: TLS/1.0, HTTP/1.1", "Connection: Upgrade"},
+		{"Upgrade: tcp", "Connection: Upgrade"},
+		{"Connection: Upgrade"},
+	} {
+		got := g.pass(t, request("GET /open/x", fields...))
+		for _, name := range []string{"Upgrade", "Connection", "Http2-Settings"} {
+			wantField(t, fmt.Sprintf("of %q: %s", fields, name), got.Values(name))
+		}
+	}
 }
 
 func TestEventsAreStreamedAsTheyCome(t *testing.T) {
@@ -160,7 +199,7 @@ func TestEventsAreStreamedAsTheyCome(t *testing.T) {
 func TestAClientThatGoesAwayLeavesNothingBehind(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) }) // runs after those of run
-	ended := make(chan struct{}, 2)
+	began, ended := make(chan struct{}, 2), make(chan struct{}, 2)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -170,6 +209,7 @@ func TestAClientThatGoesAwayLeavesNothingBehind(t *testing.T) {
 			w.WriteHeader(http.StatusOK)
 			_ = http.NewResponseController(w).Flush()
 		}
+		began <- struct{}{}
 		<-r.Context().Done()
 		ended <- struct{}{}
 	})}
@@ -185,8 +225,8 @@ func TestAClientThatGoesAwayLeavesNothingBehind(t *testing.T) {
 		}
 		req.Host = "app.test"
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-		if path == "/other/early" {
-			time.AfterFunc(50*time.Millisecond, cancel) // while no answer has begun
+		if path == "/other/early" { // goes away while no answer has begun
+			go func() { <-began; cancel() }()
 		}
 		resp, err := client.Do(req)
 		if err == nil {

@@ -30,55 +30,55 @@ type result struct {
 
 // connection is one socket and the request that is under way on it.
 type connection struct {
-	fd   int
-	sent time.Time
-	buf  [1024]byte
-	n    int
+	fd    int
+	sent  time.Time
+	ended bool
+	buf   [1024]byte
+	n     int
 }
 
 func (l load) run(ctx context.Context, address string, took time.Duration) (result, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	conns := make([]*connection, l.connections)
-	for i := range conns {
+	conns := make([]*connection, 0, l.connections)
+	defer func() {
+		for _, c := range conns {
+			_ = syscall.Close(c.fd)
+		}
+	}()
+	samples := make([]time.Duration, 0, 1<<20)
+	next := 0
+	send := func(c *connection) error {
+		next++
+		return c.send(l.request(next))
+	}
+	start := time.Now()
+	for range l.connections {
 		fd, err := dial(address)
 		if err != nil {
 			return result{}, err
 		}
-		defer func() { _ = syscall.Close(fd) }()
-		conns[i] = &connection{fd: fd}
-	}
-	samples := make([]time.Duration, 0, 1<<20)
-	next := 0
-	start := time.Now()
-	for _, c := range conns {
-		if err := c.send(l.request(next)); err != nil {
+		conns = append(conns, &connection{fd: fd})
+		if err := send(conns[len(conns)-1]); err != nil {
 			return result{}, err
 		}
-		next++
 	}
-	for open := len(conns); open > 0; {
+	for under := len(conns); under > 0; {
 		over := time.Since(start) > took || ctx.Err() != nil
-		for i, c := range conns {
-			if c == nil {
-				continue
-			}
+		for _, c := range conns {
 			done, err := c.receive()
-			if err != nil {
+			switch {
+			case err != nil:
 				return result{}, err
-			}
-			if !done {
+			case !done:
 				continue
 			}
 			samples = append(samples, time.Since(c.sent))
 			if over {
-				conns[i], open = nil, open-1
-				continue
-			}
-			if err := c.send(l.request(next)); err != nil {
+				c.ended, under = true, under-1
+			} else if err := send(c); err != nil {
 				return result{}, err
 			}
-			next++
 		}
 	}
 	return summarise(samples, time.Since(start)), ctx.Err()
@@ -123,6 +123,9 @@ func (c *connection) send(request []byte) error {
 // receive reads what there is; done tells that the answer is whole. It must be 200 without
 // a body.
 func (c *connection) receive() (done bool, err error) {
+	if c.ended {
+		return false, nil
+	}
 	n, err := syscall.Read(c.fd, c.buf[c.n:])
 	if errors.Is(err, syscall.EAGAIN) {
 		return false, nil

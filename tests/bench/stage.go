@@ -278,7 +278,7 @@ func freeAddress() (string, error) {
 
 func waitListening(ctx context.Context, address string) error {
 	return poll(ctx, func() bool {
-		conn, err := net.Dial("tcp", address)
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 		if err == nil {
 			_ = conn.Close()
 		}
@@ -288,7 +288,11 @@ func waitListening(ctx context.Context, address string) error {
 
 func waitFor(ctx context.Context, admin string) error {
 	return poll(ctx, func() bool {
-		resp, err := http.Get("http://" + admin + "/readyz")
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/readyz", nil)
+		if err != nil {
+			return false
+		}
+		resp, err := http.DefaultClient.Do(req)
 		if err == nil {
 			_ = resp.Body.Close()
 		}
