@@ -14,10 +14,10 @@ setup:            ## the servers that tests talk to, where they are missing
 	@bash .ci/setup
 
 test race: setup  ## everything, with the race detector
-	$(GO) test -race -timeout 15m ./...
+	$(GO) test -race -count=1 -timeout 15m ./...
 
 e2e: setup        ## only through real servers
-	$(GO) test -race -timeout 15m -v ./tests/...
+	$(GO) test -race -count=1 -timeout 15m -v ./tests/...
 
 lint:
 	$(GO) vet ./...
@@ -27,4 +27,6 @@ fuzz:             ## every fuzz target, FUZZTIME each
 	@GO=$(GO) FUZZTIME=$(FUZZTIME) bash .ci/fuzz
 
 bench: setup      ## the table of docs/performance.md
-	$(GO) run ./tests/bench
+	$(GO) build -o bin/bench ./tests/bench
+	@# the client on the first processor, the servers on the second
+	$(shell command -v taskset >/dev/null && echo taskset -c 0) bin/bench

@@ -20,7 +20,7 @@ type Question struct {
 // Request is the client request that the question stands for.
 func (q Question) Request() (*policy.Request, error) {
 	wire := policy.Wire{Edge: "explain", Method: q.Method, Scheme: "http", Host: "localhost", Target: q.URL, Header: http.Header{}}
-	if scheme, rest, ok := strings.Cut(q.URL, "://"); ok {
+	if scheme, rest, ok := strings.Cut(q.URL, "://"); ok && !strings.ContainsAny(scheme, "/?#") {
 		slash := strings.IndexByte(rest+"/", '/')
 		wire.Scheme, wire.Host, wire.Target = scheme, rest[:slash], rest[slash:]
 		if wire.Target == "" {
@@ -28,7 +28,8 @@ func (q Question) Request() (*policy.Request, error) {
 		}
 	}
 	for name, values := range q.Header {
-		wire.Header[http.CanonicalHeaderKey(name)] = values
+		name = http.CanonicalHeaderKey(name) // two spellings are two lines of one header
+		wire.Header[name] = append(wire.Header[name], values...)
 	}
 	if host := wire.Header.Get("Host"); host != "" {
 		wire.Host = host

@@ -126,14 +126,16 @@ func foldByte(c byte) byte {
 	return c
 }
 
-// IsForwardingHeader tells headers by which proxies speak of the original request, in
-// every spelling. Upstreams believe them, so no client may write them.
+// IsForwardingHeader tells headers by which proxies speak of the original request, or by
+// which an upstream takes it for another than was judged, in every spelling. Upstreams
+// believe them, so no client may write them.
 func IsForwardingHeader(name string) bool {
 	if hasFoldedPrefix(name, "x-forwarded-") || hasFoldedPrefix(name, "x-original-") {
 		return true
 	}
 	switch foldName(name) {
-	case "forwarded", "x-real-ip", "x-scheme", "x-rewrite-url", "x-replaced-path":
+	case "forwarded", "x-real-ip", "x-scheme", "x-rewrite-url", "x-replaced-path",
+		"x-http-method-override", "x-http-method", "x-method-override":
 		return true
 	}
 	return false

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -255,16 +256,26 @@ func compareSegments(a, b segment) relation {
 // claims tells whether p, but for a slash at the end, singles out some of the paths that q
 // stands for: whoever asks for /data/key/ where /data/key and /data/ are patterns.
 func (p pattern) claims(q pattern) bool {
-	segments := p.segments
-	if last := len(segments) - 1; segments[last].kind == segmentRest || segments[last] == (segment{}) {
-		segments = segments[:last]
+	for _, segments := range [][]segment{q.segments, withoutSlash(q.segments)} {
+		if r := comparePaths(withoutSlash(p.segments), segments); r == narrower || r == overlapping {
+			return true
+		}
 	}
-	r := comparePaths(segments, q.segments)
-	return r == narrower || r == overlapping
+	return false
 }
 
-// open tells whether the pattern's end stands for more than one text.
-func (p pattern) open() bool { return p.segments[len(p.segments)-1].kind != segmentLiteral }
+// withoutSlash is a pattern's path without what stands for a slash at its end.
+func withoutSlash(segments []segment) []segment {
+	if last := len(segments) - 1; segments[last].kind == segmentRest || segments[last] == (segment{}) {
+		return segments[:last]
+	}
+	return segments
+}
+
+// open tells whether the pattern stands for more than one path.
+func (p pattern) open() bool {
+	return slices.ContainsFunc(p.segments, func(s segment) bool { return s.kind != segmentLiteral })
+}
 
 // example is a path that both patterns match, given that they overlap.
 func (p pattern) example(q pattern) string {

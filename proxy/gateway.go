@@ -29,6 +29,11 @@ type Gateway struct {
 }
 
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if len(r.TransferEncoding) > 0 {
+		// net/http does not tell whether a Content-Length stood beside it, which is how a
+		// second request is smuggled (RFC 9112 §6.3): nothing may follow on this connection.
+		w.Header().Set("Connection", "close")
+	}
 	req := g.read(r)
 	d := g.Decider.Decide(r.Context(), req)
 	if !d.Allowed() {

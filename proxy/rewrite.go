@@ -68,12 +68,22 @@ func (g *Gateway) strip(out *http.Request) {
 func withoutParameter(query, name string) string {
 	var kept []string
 	for pair := range strings.SplitSeq(query, "&") {
-		key, _, _ := strings.Cut(pair, "=")
-		if decoded, err := url.QueryUnescape(key); err != nil || decoded != name {
+		if !namesParameter(pair, name) {
 			kept = append(kept, pair)
 		}
 	}
 	return strings.Join(kept, "&")
+}
+
+// namesParameter looks behind semicolons too, for some upstreams end a parameter there.
+func namesParameter(pair, name string) bool {
+	for part := range strings.SplitSeq(pair, ";") {
+		key, _, _ := strings.Cut(part, "=")
+		if decoded, err := url.QueryUnescape(key); err == nil && decoded == name {
+			return true
+		}
+	}
+	return false
 }
 
 // withoutCookie removes each cookie of a name.

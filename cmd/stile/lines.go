@@ -51,7 +51,8 @@ func (h *lineHandler) Handle(ctx context.Context, r slog.Record) error {
 	line = r.Time.AppendFormat(line, time.RFC3339Nano)
 	line = append(line, `","level":"`...)
 	line = append(line, r.Level.String()...)
-	line, ok := appendPlain(append(line, '"'), slog.String(slog.MessageKey, r.Message), true)
+	line = append(line, '"')
+	line, ok := appendPlain(line, slog.String(slog.MessageKey, r.Message), true)
 	line = append(line, h.prefix...)
 	r.Attrs(func(a slog.Attr) bool {
 		line, ok = appendPlain(line, a, ok)

@@ -41,7 +41,7 @@ func TestReload(t *testing.T) {
 			t.Errorf("the old configuration is gone: %d", got)
 		}
 	})
-	t.Run("what takes a restart is refused with words", func(t *testing.T) {
+	t.Run("what takes a restart is refused with words", func(*testing.T) {
 		r.write(strings.Replace(good, "trust:", "store: redis://127.0.0.1:1/0\ntrust:", 1))
 		r.until("refused", func() bool { return strings.Contains(r.log.String(), "[store] changed, which takes a restart") })
 	})
@@ -66,7 +66,7 @@ func TestDeclaredConsumersGoWhenTheyGoFromTheFile(t *testing.T) {
 	if got := r.manage(http.MethodDelete, "/v1/keys/"+id, "", nil); got.status != http.StatusConflict {
 		t.Errorf("a declared key was revoked through the API: %d", got.status)
 	}
-	text := r.read()
-	r.write(text[:strings.Index(text, "consumers:")])
+	before, _, _ := strings.Cut(r.read(), "consumers:")
+	r.write(before)
 	r.until("gone", func() bool { return r.ask("/closed", "X-API-Key", key).status == http.StatusUnauthorized })
 }

@@ -140,7 +140,7 @@ const (
 
 // checkName checks a name that becomes the label of a metric.
 func (r *report) checkName(path []step, name string) {
-	ok := name != "" && len(name) <= 63 && strings.Contains(lower+digits, name[:1]) &&
+	ok := name != "" && len(name) <= 63 && strings.IndexByte(lower+digits, name[0]) >= 0 &&
 		strings.Trim(name, lower+digits+"_.-") == ""
 	if !ok && !r.unsure(path) {
 		r.errorf(path, "a name is 1 to 63 small letters, digits and _ . - and begins with a letter or digit")

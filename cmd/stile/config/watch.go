@@ -102,7 +102,7 @@ func (w *watch) run(ctx context.Context, files func() []string, changed func()) 
 			return
 		case <-w.notify.Events:
 			told()
-		case <-w.notify.Errors: // some were lost
+		case _, _ = <-w.notify.Errors: // some were lost
 			told()
 		case <-quiet.C:
 			latest = time.Time{}
