@@ -47,7 +47,8 @@ func (h *lineHandler) Handle(ctx context.Context, r slog.Record) error {
 	}
 	buffer := h.buffers.Get().(*[]byte)
 	defer h.buffers.Put(buffer)
-	line := append((*buffer)[:0], `{"time":"`...)
+	line := (*buffer)[:0]
+	line = append(line, `{"time":"`...)
 	line = r.Time.AppendFormat(line, time.RFC3339Nano)
 	line = append(line, `","level":"`...)
 	line = append(line, r.Level.String()...)

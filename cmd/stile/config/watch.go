@@ -102,7 +102,8 @@ func (w *watch) run(ctx context.Context, files func() []string, changed func()) 
 			return
 		case <-w.notify.Events:
 			told()
-		case _, _ = <-w.notify.Errors: // some were lost
+		case err := <-w.notify.Errors: // some were lost, whichever; so look
+			_ = err
 			told()
 		case <-quiet.C:
 			latest = time.Time{}
