@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/textproto"
 	"strings"
 )
 
@@ -36,7 +37,7 @@ func (p Prefixes) ClientIP(chain string) (netip.Addr, error) {
 	found := false
 	for rest := chain; ; {
 		i := strings.LastIndexByte(rest, ',')
-		addr, err := netip.ParseAddr(strings.Trim(rest[i+1:], " \t"))
+		addr, err := netip.ParseAddr(textproto.TrimString(rest[i+1:]))
 		if err != nil || addr.Zone() != "" {
 			return netip.Addr{}, errors.New("X-Forwarded-For has an entry that is not an IP address")
 		}

@@ -74,6 +74,9 @@ func checkName(name string) error {
 // looksNumeric tells whether a last label makes some parsers read an IPv4 address
 // (WHATWG URL §3.5: digits, or 0x and hexadecimal digits).
 func looksNumeric(label string) bool {
+	if label[0] < '0' || label[0] > '9' {
+		return false // as nearly every host
+	}
 	if rest, ok := strings.CutPrefix(strings.ToLower(label), "0x"); ok {
 		return strings.Trim(rest, "0123456789abcdef") == ""
 	}

@@ -1,12 +1,13 @@
 package policy
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
-	"strconv"
 )
 
 // Request is one client request, whichever way it reached us. Read only.
@@ -88,12 +89,10 @@ func requestID(h http.Header) string {
 	if values := h[HeaderRequestID]; len(values) == 1 && isPlainID(values[0]) {
 		return values[0]
 	}
-	b := make([]byte, 0, 32)
-	for range 2 {
-		// A leading one keeps the width; the id only has to be unlikely to repeat.
-		b = strconv.AppendUint(b, rand.Uint64()|1<<63, 16)
-	}
-	return string(b)
+	var id [16]byte // it only has to be unlikely to repeat
+	binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
+	return hex.EncodeToString(id[:])
 }
 
 func isPlainID(s string) bool {

@@ -109,7 +109,7 @@ func (a *APIKey) present(r *policy.Request) (string, error) {
 		return "", err
 	case len(r.Header[a.options.Header]) == 0:
 		return "", policy.ErrNoCredential
-	case strings.Trim(text, " \t") == "":
+	case strings.TrimSpace(text) == "":
 		return "", policy.Refuse(policy.BadRequest, "header %s is empty", a.options.Header)
 	}
 	return text, nil

@@ -16,6 +16,7 @@ type metrics struct {
 	duration  *prometheus.HistogramVec
 	reloads   *prometheus.CounterVec
 	cache     *prometheus.CounterVec
+	cached    map[[2]string]prometheus.Counter // of cache, by its labels: found anew, each would cost a look-up's time
 	store     *prometheus.HistogramVec
 	storeUp   prometheus.Gauge
 	upstream  *prometheus.CounterVec
@@ -50,6 +51,12 @@ func newMetrics() *metrics {
 	m.storeUp.Set(1)
 	m.reloads.WithLabelValues("ok")
 	m.reloads.WithLabelValues("failed")
+	m.cached = map[[2]string]prometheus.Counter{}
+	for _, cache := range []string{"credential", "consumer"} {
+		for _, result := range []string{"hit", "miss", "negative", "stale", "error"} {
+			m.cached[[2]string{cache, result}] = m.cache.WithLabelValues(cache, result)
+		}
+	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.decisions, m.duration, m.reloads, m.cache, m.store, m.storeUp, m.upstream, m.upstreamT,
@@ -67,6 +74,10 @@ func (m *metrics) observeStore(op string, took time.Duration, err error) {
 }
 
 func (m *metrics) countCache(cache, result string) {
+	if counter, ok := m.cached[[2]string{cache, result}]; ok {
+		counter.Inc()
+		return
+	}
 	m.cache.WithLabelValues(cache, result).Inc()
 }
 

@@ -164,7 +164,7 @@ func (s *stage) sign(n, consumers int) (tokens []string, jwks string, err error)
 		tokens[i], err = jwt.Signed(signer).Claims(jwt.Claims{
 			Issuer: "https://id.example.com", Subject: fmt.Sprintf("service-%d", i), Audience: jwt.Audience{"orders"}, ID: rand.Text(),
 			IssuedAt: jwt.NewNumericDate(time.Now()), Expiry: jwt.NewNumericDate(time.Now().Add(2 * time.Hour)),
-		}).Claims(map[string]any{"client_id": fmt.Sprintf("consumer-%d", i%consumers), "scope": "orders:read orders:write"}).Serialize()
+		}).Claims(map[string]any{"client_id": fmt.Sprintf("consumer-%d", i%consumers), "azp": "orders-frontend"}).Serialize()
 		if err != nil {
 			return nil, "", err
 		}
