@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -29,8 +30,7 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "serve -c stile.yaml", Short: "Answer edges, and serve the gateway and the admin API", Args: takes(0, "no arguments; the configuration goes into -c"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, problems := loadConfig(path)
-			s, err := newServer(c, problems, path, os.Stderr, nil)
+			s, err := loadServer(path, os.Stderr, nil)
 			if err != nil {
 				return err
 			}
@@ -51,6 +51,7 @@ type server struct {
 	logs      *logBuffer
 	ready     *readiness
 	listeners []listener
+	loaded    [sha256.Size]byte // content of the file that was loaded
 }
 
 // listener is one address and what is served there.
@@ -58,6 +59,27 @@ type listener struct {
 	name string
 	net.Listener
 	http *http.Server
+}
+
+// loadServer is newServer for a file, which run follows from then on.
+func loadServer(path string, logTo io.Writer, opened map[string]net.Listener) (*server, error) {
+	loaded := contentOf(path) // before it is read, so that no change after it is missed
+	c, problems := loadConfig(path)
+	s, err := newServer(c, problems, path, logTo, opened)
+	if err != nil {
+		return nil, err
+	}
+	s.loaded = loaded
+	return s, nil
+}
+
+// contentOf tells one content of a file from another.
+func contentOf(path string) [sha256.Size]byte {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return [sha256.Size]byte{} // loading it says why
+	}
+	return sha256.Sum256(text)
 }
 
 // newServer compiles the configuration and opens every listener that opened does not hold
@@ -187,6 +209,9 @@ func (s *server) follow(ctx context.Context) {
 	})
 	if err != nil {
 		s.live.log.Error("the configuration is not watched; SIGHUP still reloads it", "error", err)
+	}
+	if contentOf(s.live.path) != s.loaded {
+		s.live.load() // it changed before it was watched
 	}
 	for {
 		select {

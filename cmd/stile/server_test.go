@@ -13,8 +13,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/stile-gate/stile/cmd/stile/config"
 )
 
 // lockedBuffer is a log that a test can read while it is written.
@@ -63,8 +61,7 @@ func start(t *testing.T, text string) *running {
 	}
 	r.auth, r.proxy, r.admin = "http://"+addresses["auth"], "http://"+addresses["proxy"], "http://"+addresses["admin"]
 	r.write(strings.NewReplacer("@AUTH@", addresses["auth"], "@PROXY@", addresses["proxy"], "@ADMIN@", addresses["admin"]).Replace(text))
-	c, problems := config.Load(r.file, os.Environ())
-	s, err := newServer(c, problems, r.file, r.log, opened)
+	s, err := loadServer(r.file, r.log, opened)
 	if err != nil {
 		t.Fatal(err)
 	}
