@@ -23,16 +23,13 @@ func NewAuthHandler(decider policy.Decider, trust policy.Prefixes) http.Handler 
 		if strings.HasSuffix(path, "/") {
 			path += "*"
 		}
-		serve := func(c echo.Context) error {
+		// Every method, also those that Echo has not heard of: Traefik can keep the
+		// client's, and the accelerated way of nginx sends it on. What is judged stands
+		// in a header.
+		e.RouteNotFound(path, func(c echo.Context) error {
 			h.ServeHTTP(c.Response().Writer, c.Request())
 			return nil
-		}
-		// GET and HEAD are what edges ask by. Every other method is served alike, also those
-		// that Echo has not heard of: Traefik can keep the client's, and the accelerated way of
-		// nginx sends it on. What is judged stands in a header.
-		e.GET(path, serve)
-		e.HEAD(path, serve)
-		e.RouteNotFound(path, serve)
+		})
 	}
 	e.RouteNotFound("/*", func(c echo.Context) error {
 		d := policy.Decision{Reason: policy.NoRoute}
