@@ -108,7 +108,7 @@ func (a *Admin) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrConflict):
 		fail(w, http.StatusConflict, "It is there already, or was changed since", err.Error())
 	default:
-		a.Log.ErrorContext(r.Context(), "admin call failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		a.Log.ErrorContext(r.Context(), "admin call failed", "call", r.Pattern, "error", a.Format.Mask(err.Error()))
 		w.Header().Set("Retry-After", "1")
 		fail(w, http.StatusServiceUnavailable, "The store cannot be reached now", "")
 	}
@@ -119,8 +119,11 @@ func fail(w http.ResponseWriter, status int, title, detail string) {
 }
 
 // pathID is the id that a call's path names.
-func pathID(r *http.Request) (string, error) {
+func (a *Admin) pathID(r *http.Request) (string, error) {
 	id := r.PathValue("id")
+	if keyID, err := a.Format.Parse(id); err == nil {
+		return "", badCall("that is a whole key; its id is %s", keyID)
+	}
 	if err := policy.CheckID(id); err != nil {
 		return "", badCall("%v", err)
 	}

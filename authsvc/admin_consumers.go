@@ -65,7 +65,7 @@ func (a *Admin) createConsumer(ctx context.Context, _ *http.Request, in consumer
 }
 
 func (a *Admin) showConsumer(ctx context.Context, r *http.Request, _ none) (consumerView, error) {
-	id, err := pathID(r)
+	id, err := a.pathID(r)
 	if err != nil {
 		return consumerView{}, err
 	}
@@ -84,7 +84,7 @@ func (a *Admin) showConsumer(ctx context.Context, r *http.Request, _ none) (cons
 
 // updateConsumer replaces the whole consumer.
 func (a *Admin) updateConsumer(ctx context.Context, r *http.Request, in consumerInput) (consumerView, error) {
-	id, err := pathID(r)
+	id, err := a.pathID(r)
 	if err != nil {
 		return consumerView{}, err
 	}
@@ -107,7 +107,7 @@ func (a *Admin) updateConsumer(ctx context.Context, r *http.Request, in consumer
 }
 
 func (a *Admin) deleteConsumer(ctx context.Context, r *http.Request, _ none) (none, error) {
-	id, err := pathID(r)
+	id, err := a.pathID(r)
 	if err != nil {
 		return none{}, err
 	}

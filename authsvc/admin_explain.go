@@ -52,5 +52,5 @@ func (a *Admin) explain(ctx context.Context, _ *http.Request, q Question) (polic
 		return policy.Explanation{}, err
 	}
 	d := a.Decider.Decide(ctx, r)
-	return policy.Explain(r, &d), nil
+	return policy.Explain(r, &d).Mask(a.Format), nil
 }

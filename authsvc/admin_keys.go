@@ -86,7 +86,7 @@ func (a *Admin) listKeys(ctx context.Context, r *http.Request, _ none) (list key
 }
 
 func (a *Admin) showKey(ctx context.Context, r *http.Request, _ none) (keyView, error) {
-	id, err := pathID(r)
+	id, err := a.pathID(r)
 	if err != nil {
 		return keyView{}, err
 	}
@@ -104,7 +104,7 @@ func (a *Admin) showKey(ctx context.Context, r *http.Request, _ none) (keyView, 
 }
 
 func (a *Admin) revokeKey(ctx context.Context, r *http.Request, _ none) (none, error) {
-	id, err := pathID(r)
+	id, err := a.pathID(r)
 	if err != nil {
 		return none{}, err
 	}

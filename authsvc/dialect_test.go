@@ -71,7 +71,7 @@ func TestAHeaderOfTheWrongFormIsRefused(t *testing.T) {
 	addr := listening(t, engine(t), loopback)
 	for _, g := range tongues() {
 		forms := map[string][]string{
-			g.method:     {"get", "GET ", "GET, POST", "G\tT", "TRACE", "CONNECT", "BREW2", `"GET"`},
+			g.method:     {"get", "GET ", "GET, POST", "G\tT", "TRACE", "CONNECT", "PURGE2", `"GET"`},
 			forwardedFor: {"unknown", "192.0.2.7:80", "[2001:db8::1]", "fe80::1%eth0", "010.0.0.1", "192.0.2", "192.0.2.7,", ",192.0.2.7", "192.0.2.7;10.0.0.1", strings.Repeat("10.0.0.1, ", 32) + "192.0.2.7"},
 			g.target:     {"/open/x, /open/y", "open/x", "*", "http://app.test/open/x", "//app.test/open/x", "/open/../v1/orders", "/open/%2e%2E/v1", "/open//x", "/open/a%2fb", "/open/a%5cb", `/open/a\b`, "/open/a;b", "/open/%00", "/open/%zz", "/open/%", "/open/#x", "/open/a b", "/open/caf\xc3\xa9", "/open/%ff", "/open/%2561", "/open/?a b", "/open/?#", "/" + strings.Repeat("a", 9000)},
 		}

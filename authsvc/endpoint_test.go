@@ -12,7 +12,7 @@ import (
 // An edge may ask with whatever method it likes; the client's stands in a header.
 func TestEveryMethodOfTheSubrequestIsAnsweredAlike(t *testing.T) {
 	addr := listening(t, engine(t), loopback)
-	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "BREW", "get", "TRACE", "CONNECT", "M-SEARCH", "echo_route_not_found"} {
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "PURGE", "get", "TRACE", "CONNECT", "M-SEARCH", "echo_route_not_found"} {
 		for _, g := range tongues() {
 			open := servers.Send(t, addr, subrequest(method+" "+g.url, g.fields("/open/x")...))
 			if open.Status != http.StatusOK || open.Body != "" {
@@ -39,8 +39,8 @@ func TestTheClientsMethodIsJudged(t *testing.T) {
 		{"OPTIONS", "/open/x", policy.OK},
 		{"OPTIONS", "/v1/orders", policy.NoCredential}, // a preflight is a request like another
 		{"OPTIONS", "*", policy.BadRequest},
-		{"BREW", "/pot", policy.OK},
-		{"BREW", "/v1/orders", policy.NoCredential},
+		{"PURGE", "/pot", policy.OK},
+		{"PURGE", "/v1/orders", policy.NoCredential},
 		{"GET", "/pot", policy.NoRoute},
 		{"PROPFIND", "/open/x", policy.BadRequest},
 		{"TRACE", "/open/x", policy.BadRequest},
@@ -92,7 +92,7 @@ func TestWhereNoDialectIsSpokenEverythingIsRefused(t *testing.T) {
 	for _, line := range []string{
 		"OPTIONS *", "GET *", "GET /", "GET /auth", "GET /auth/", "GET /auth/haproxy", "GET /AUTH/traefik", "GET /auth/Traefik", "GET /auth/traefik/",
 		"GET /auth/traefik/x", "GET //auth/traefik", "GET /auth//traefik", "GET /auth/./traefik", "GET /x/../auth/traefik", "GET /auth/traefi%6b", "GET /auth%2Ftraefik",
-		"GET /auth/traefik;x", "GET /auth/nginx-accel", "GET /auth/nginx-accelerated", "GET /auth/nginx/x", "GET /open/x", "BREW /open/x", "CONNECT app.test:80", "GET http://app.test/open/x",
+		"GET /auth/traefik;x", "GET /auth/nginx-accel", "GET /auth/nginx-accelerated", "GET /auth/nginx/x", "GET /open/x", "PURGE /open/x", "CONNECT app.test:80", "GET http://app.test/open/x",
 	} {
 		resp := servers.Send(t, addr, subrequest(line, fields...))
 		if resp.Status != http.StatusNotFound {

@@ -65,14 +65,14 @@ func (keyHolder) Authenticate(_ context.Context, r *policy.Request) (*policy.Ide
 }
 
 // engine has something public below /open/, something for keys below /v1/, a route that
-// only BREW comes by, and one that takes escaped slashes.
+// only PURGE comes by, and one that takes escaped slashes.
 func engine(t testing.TB) *witness {
 	t.Helper()
 	key := []policy.NamedAuthenticator{{Name: "partner", Scheme: policy.APIKey, Authenticator: keyHolder{}}}
 	e, errs := policy.NewEngine(policy.Options{
 		Routes: []policy.Route{
 			{Name: "open", Match: "/open/", Public: "for a test"},
-			{Name: "brew", Match: "BREW /pot", Public: "for a test"},
+			{Name: "brew", Match: "PURGE /pot", Public: "for a test"},
 			{Name: "encoded", Match: "/encoded/{name}", Public: "for a test", Encoded: policy.EncodedSlash},
 			{Name: "orders", Match: "/v1/", Authenticate: key},
 		},

@@ -117,7 +117,7 @@ func canonical(r *policy.Request) error {
 		return fmt.Errorf("scheme %q, client %v", r.Scheme, r.ClientIP)
 	case r.Host == "" || r.Host != strings.ToLower(r.Host) || strings.HasSuffix(r.Host, ".") || strings.ContainsAny(r.Host, ",@/#?%; \t"):
 		return fmt.Errorf("host %q", r.Host)
-	case !slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"}, r.Method):
+	case !slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE"}, r.Method):
 		return fmt.Errorf("method %q", r.Method)
 	}
 	for name := range r.Header {

@@ -57,6 +57,18 @@ func Explain(r *Request, d *Decision) Explanation {
 	return x
 }
 
+// Mask takes the secrets of keys out, wherever somebody put one.
+func (x Explanation) Mask(f KeyFormat) Explanation {
+	x.RequestID = f.Mask(x.RequestID)
+	for i := range x.Steps {
+		x.Steps[i].Detail = f.Mask(x.Steps[i].Detail)
+	}
+	for name, value := range x.Headers {
+		x.Headers[name] = f.Mask(value)
+	}
+	return x
+}
+
 func refused(d *Decision) string {
 	if d.Step == "authenticate" {
 		return triedBefore(d) + d.Err.Error()

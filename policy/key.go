@@ -66,6 +66,25 @@ func (f KeyFormat) Parse(text string) (id string, err error) {
 	return body[:keyIDLength], nil
 }
 
+// Mask leaves the id of each key that stands in text, and takes its secret out: people put
+// keys into paths and ids, and those are logged.
+func (f KeyFormat) Mask(text string) string {
+	begin := f.prefix() + "_"
+	at := strings.Index(text, begin)
+	if at < 0 {
+		return text
+	}
+	end := at + len(begin)
+	for end < len(text) && class[text[end]]&alphanumeric != 0 {
+		end++
+	}
+	shown := min(end, at+len(begin)+keyIDLength)
+	if end-shown < keySecretLength/2 { // too short to be a key, or to be of use
+		return text[:end] + f.Mask(text[end:])
+	}
+	return text[:shown] + "…" + f.Mask(text[end:])
+}
+
 func checksum(text string) (out [keyCheckLength]byte) {
 	var room [64]byte // keeps a common key off the heap
 	sum := crc32.ChecksumIEEE(append(room[:0], text...))

@@ -57,7 +57,19 @@ func checkMethod(method string) error {
 	if method == "TRACE" || method == "CONNECT" {
 		return fmt.Errorf("method %s is refused on every route", method)
 	}
+	if !slices.Contains(registeredMethods(), method) {
+		// A misspelt one would leave its path to a wider route.
+		return fmt.Errorf("%s is no registered method (RFC 9110 §16.1)", method)
+	}
 	return nil
+}
+
+// registeredMethods are those of IANA's registry, and PURGE, which caches know.
+func registeredMethods() []string {
+	return strings.Fields(`GET HEAD POST PUT PATCH DELETE OPTIONS ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT COPY
+		LABEL LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE ORDERPATCH PROPFIND
+		PROPPATCH QUERY REBIND REPORT SEARCH UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF
+		VERSION-CONTROL PURGE`)
 }
 
 func (p *pattern) setHost(text string) error {

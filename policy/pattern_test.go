@@ -10,7 +10,7 @@ import (
 func TestAPatternIsRead(t *testing.T) {
 	for _, text := range []string{
 		"/", "/{$}", "/a", "/a/", "/a/{$}", "/{x}", "/{x...}", "/a/{x}/b", "/a/{x}/{y...}", "/{x}/{y}/{$}",
-		"GET /", "POST /a", "PROPFIND /a", "GET  /a", "GET \t/a", "M-SEARCH /a",
+		"GET /", "POST /a", "PROPFIND /a", "GET  /a", "GET \t/a", "BASELINE-CONTROL /a",
 		"a.com/", "GET api.example.com/v1/orders/{path...}", "*.example.com/", "GET *.a.b.c/x", "localhost/", "192.0.2.1/", "[::1]/", "orders_v1/",
 		"/{_}", "/{a1}", "/{A_b}", "/a-b.c_d~e", "/a@b:c,d", "/caf%C3%A9", "/a%20b",
 	} {

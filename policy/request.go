@@ -97,7 +97,7 @@ func requestID(h http.Header) string {
 
 func isPlainID(s string) bool {
 	for i := range len(s) {
-		if class[s[i]]&unreserved == 0 {
+		if class[s[i]]&unreserved == 0 || s[i] == '_' { // an API key has one, an id need not
 			return false
 		}
 	}

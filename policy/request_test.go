@@ -21,7 +21,7 @@ func TestARequestInItsOneForm(t *testing.T) {
 }
 
 func TestARequestIDIsKeptWhenItIsShortAndPlain(t *testing.T) {
-	for _, id := range []string{"1", "r-1", "0af7651916cd43dd8448eb211c80319c", "a.b_c~d-E", strings.Repeat("a", 64)} {
+	for _, id := range []string{"1", "r-1", "0af7651916cd43dd8448eb211c80319c", "a.b-c~d-E", strings.Repeat("a", 64)} {
 		if r := overWire(header(http.Header{HeaderRequestID: {id}})); r.ID != id {
 			t.Errorf("%q became %q", id, r.ID)
 		}
@@ -40,6 +40,7 @@ func TestARequestIDIsReplaced(t *testing.T) {
 		"with an escape for a tty": {"\x1b[31m"},
 		"with a brace":             {"{}"},
 		"outside ASCII":            {"é"},
+		"that could be a key":      {"stile_0123456789"},
 	} {
 		r := overWire(header(http.Header{HeaderRequestID: values}))
 		if len(r.ID) != 32 || !isPlainID(r.ID) || len(values) > 0 && r.ID == values[0] {

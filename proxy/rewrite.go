@@ -22,7 +22,7 @@ func (g *Gateway) rewrite(pr *httputil.ProxyRequest, p *passage) {
 	g.strip(out)
 	out.Trailer = nil // fields that come behind the body come behind the decision
 	delete(out.Header, "Trailer")
-	keepWebSocket(out.Header)
+	keepWebSocket(pr.In, out.Header)
 	out.Header["X-Forwarded-For"] = []string{p.request.ClientIP.String()}
 	out.Header["X-Forwarded-Host"] = []string{pr.In.Host}
 	out.Header["X-Forwarded-Proto"] = []string{p.request.Scheme}
@@ -33,8 +33,9 @@ func (g *Gateway) rewrite(pr *httputil.ProxyRequest, p *passage) {
 
 // keepWebSocket lets a WebSocket be opened, and nothing else: what an upstream answers with 101
 // becomes a tunnel, and whatever speaks HTTP within it (h2c) would go through unjudged.
-func keepWebSocket(h http.Header) {
-	if values := h["Upgrade"]; len(values) == 1 && strings.EqualFold(values[0], "websocket") {
+func keepWebSocket(in *http.Request, h http.Header) {
+	opens := in.Method == http.MethodGet && in.ContentLength == 0 // RFC 6455 §4.1
+	if values := h["Upgrade"]; opens && len(values) == 1 && strings.EqualFold(values[0], "websocket") {
 		h["Upgrade"], h["Connection"] = []string{"websocket"}, []string{"Upgrade"}
 		return
 	}

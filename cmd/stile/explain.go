@@ -84,7 +84,7 @@ func explainHere(ctx context.Context, path string, q authsvc.Question) (policy.E
 		return policy.Explanation{}, &misuseError{err}
 	}
 	d := prog.engine.Decide(ctx, r)
-	return policy.Explain(r, &d), nil
+	return policy.Explain(r, &d).Mask(policy.KeyFormat{Prefix: prog.config.Keys.Prefix}), nil
 }
 
 func explainThere(cmd *cobra.Command, q authsvc.Question) (x policy.Explanation, err error) {

@@ -18,6 +18,7 @@ type observer struct {
 	next    policy.Decider
 	metrics *metrics
 	log     slog.Handler // nil when decisions are not logged
+	keys    policy.KeyFormat
 
 	mu   sync.RWMutex
 	seen map[kind]*series
@@ -46,7 +47,7 @@ func (o *observer) Decide(ctx context.Context, r *policy.Request) policy.Decisio
 	s.count.Inc()
 	s.duration.Observe(took.Seconds())
 	if s.log != nil {
-		write(ctx, s.log, r, &d, start.Add(took), took)
+		o.write(ctx, s.log, r, &d, start.Add(took), took)
 	}
 	return d
 }
@@ -92,8 +93,8 @@ func (o *observer) series(r *policy.Request, d *policy.Decision) *series {
 }
 
 // write puts down the one line of a decision. Headers and the query stay out: a
-// credential may stand in them.
-func write(ctx context.Context, log slog.Handler, r *policy.Request, d *policy.Decision, at time.Time, took time.Duration) {
+// credential may stand in them. Where a key stands in what is logged, it is masked.
+func (o *observer) write(ctx context.Context, log slog.Handler, r *policy.Request, d *policy.Decision, at time.Time, took time.Duration) {
 	level := slog.LevelInfo
 	if d.Reason == policy.Unavailable {
 		level = slog.LevelError
@@ -107,11 +108,11 @@ func write(ctx context.Context, log slog.Handler, r *policy.Request, d *policy.D
 			attrs = append(attrs, slog.String(key, value))
 		}
 	}
-	add("request_id", r.ID)
+	add("request_id", o.keys.Mask(r.ID))
 	add("trace_id", traceID(r.Header["Traceparent"]))
-	add("method", r.Method)
+	add("method", o.keys.Mask(r.Method))
 	add("host", r.Host)
-	add("path", r.RawPath())
+	add("path", o.keys.Mask(r.RawPath()))
 	if r.ClientIP.IsValid() {
 		add("client_ip", r.ClientIP.String())
 	}
@@ -125,7 +126,7 @@ func write(ctx context.Context, log slog.Handler, r *policy.Request, d *policy.D
 		add("credential", d.Identity.Credential)
 	}
 	if d.Err != nil {
-		add("detail", d.Err.Error())
+		add("detail", o.keys.Mask(d.Err.Error()))
 	}
 	line := slog.NewRecord(at, level, "decision", 0) // no place in the source: finding it is dear
 	line.AddAttrs(attrs...)

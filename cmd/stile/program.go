@@ -244,7 +244,7 @@ func ownPorts(c *config.Config) []uint16 {
 // face puts the skins around the engine.
 func (prog *program) face(p parts) {
 	c := prog.config
-	decider := &observer{next: prog.engine, metrics: p.metrics}
+	decider := &observer{next: prog.engine, metrics: p.metrics, keys: policy.KeyFormat{Prefix: c.Keys.Prefix}}
 	if c.Log.Decisions {
 		decider.log = p.log.Handler()
 	}

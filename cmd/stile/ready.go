@@ -62,6 +62,30 @@ func (r *readiness) report(ctx context.Context) readyReport {
 	return report
 }
 
+// watch keeps an eye on the store, so that an outage is known from its beginning and stands
+// in the log with its end.
+func (r *readiness) watch(ctx context.Context) {
+	tick := time.NewTicker(2 * probeEvery)
+	defer tick.Stop()
+	for down := false; ; {
+		_, err := r.probe(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !down:
+			r.live.log.Error("the store does not answer", "error", err)
+		case err == nil && down:
+			r.live.log.Info("the store answers again")
+		}
+		down = err != nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
 // probe pings the store, or repeats what it said a moment ago.
 func (r *readiness) probe(ctx context.Context) (lastOK time.Time, err error) {
 	r.mu.Lock()

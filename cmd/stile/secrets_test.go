@@ -60,8 +60,10 @@ consumers: [{ id: acme, keys: [{ id: "`+id+`", hash: "`+hash+`" }] }]
 		{"X-API-Key", key, "X-API-Key", created.Key},
 		{"Cookie", "session=cookie-secret", "X-Consumer-ID", key},
 		{"X_API_Key", key},
+		{"X-Request-Id", key},
+		{"X-Consumer-" + key, "x"},
 	} {
-		for _, path := range []string{"/open?token=query-secret", "/closed?token=query-secret", "/groups", "/none", "/..;/closed"} {
+		for _, path := range []string{"/" + key, "/closed/" + key + "/x", "/open?token=query-secret", "/closed?token=query-secret", "/groups", "/none", "/..;/closed"} {
 			answers := []answer{
 				r.ask(path, credential...),
 				r.get(r.proxy+path, credential...),

@@ -183,6 +183,7 @@ func (s *server) run(ctx context.Context) error {
 		}()
 	}
 	go s.live.warm(ctx)
+	go s.ready.watch(ctx)
 	if s.live.path != "" {
 		go s.follow(ctx)
 	}

@@ -108,7 +108,7 @@ func headerCases() []call {
 		{name: "a Connection list with a key", target: "/v1/x", fields: []string{"Connection: X-API-Key, X-Consumer-ID", "X-API-Key: {good}"}, as: acme},
 		{name: "bytes that are no UTF-8", target: "/open/x", fields: []string{"X-Whatever: \xff\xfe"}},
 		{name: "a header with an underscore that is nobody's", target: "/open/x", fields: []string{"Some_Name: x"}},
-		{name: "X-Request-Id as it should be", target: "/open/x", fields: []string{"X-Request-Id: 7f.3-a_b~C"}},
+		{name: "X-Request-Id as it should be", target: "/open/x", fields: []string{"X-Request-Id: 7f.3-a.b~C"}},
 		{name: "X-Request-Id that is too long", target: "/open/x", fields: []string{"X-Request-Id: " + replaced}},
 		{name: "two X-Request-Id", target: "/v1/x", fields: []string{"X-Request-Id: a", "X-Request-Id: b"}, want: policy.NoCredential},
 	}...)

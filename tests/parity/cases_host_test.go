@@ -87,8 +87,8 @@ func methodCases() []call {
 		{method: "HEAD", target: "/v1/x", fields: []string{"X-API-Key: {good}"}, as: acme},
 		// A preflight is judged like any other request: nobody has opted in to more.
 		{method: "OPTIONS", target: "/v1/x", fields: []string{"Origin: https://app.test", "Access-Control-Request-Method: POST"}, want: policy.NoCredential},
-		{method: "BREW", target: "/pot"},
-		{method: "BREW", target: "/v1/x", want: policy.NoCredential},
+		{method: "PURGE", target: "/pot"},
+		{method: "PURGE", target: "/v1/x", want: policy.NoCredential},
 		{method: "GET", target: "/pot", want: policy.NoRoute},
 		{method: "OPTIONS", target: "*", want: policy.BadRequest},
 		{method: "get", target: "/open/x", want: policy.BadRequest},

@@ -164,7 +164,7 @@ func engine(t *testing.T) *policy.Engine {
 			{Name: "front", Match: "/{$}", Public: "for a test"},
 			{Name: "open", Match: "/open/", Public: "for a test"},
 			{Name: "me", Match: "/@me/{x}", Public: "for a test"},
-			{Name: "brew", Match: "BREW /pot", Public: "for a test"},
+			{Name: "brew", Match: "PURGE /pot", Public: "for a test"},
 			{Name: "form", Match: "POST /form", Public: "for a test"},
 			{Name: "files", Match: "/files/{name}", Public: "for a test", Encoded: policy.EncodedSlash},
 			{Name: "secrets", Match: "/files/secret/{name}", Authenticate: []policy.NamedAuthenticator{partner}},
