@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// metrics holds every metric of the process, by the names of docs/metrics.md. No label
+// metrics holds every metric of the process, by the names of docs/operations.md. No label
 // holds a path, a consumer or a key: their values are bounded by the configuration.
 type metrics struct {
 	registry  *prometheus.Registry
