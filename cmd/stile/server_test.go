@@ -106,12 +106,15 @@ func (r *running) read() string {
 // until polls for a state.
 func (r *running) until(what string, done func() bool) {
 	r.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.After(20 * time.Second)
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
 	for !done() {
-		if time.Now().After(deadline) {
+		select {
+		case <-deadline:
 			r.t.Fatalf("never %s; log:\n%s", what, r.log)
+		case <-look.C:
 		}
-		time.Sleep(5 * time.Millisecond) // between two looks, not for the state itself
 	}
 }
 
