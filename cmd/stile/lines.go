@@ -20,7 +20,7 @@ type lineHandler struct {
 	buffers      *sync.Pool
 }
 
-func newLineHandler(w io.Writer, level slog.Level) *lineHandler {
+func newLineHandler(w io.Writer, level slog.Leveler) *lineHandler {
 	return &lineHandler{
 		Handler: slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}), w: w, plain: true,
 		buffers: &sync.Pool{New: func() any { return new([]byte) }},

@@ -18,6 +18,7 @@ type live struct {
 	path    string
 	current atomic.Pointer[program]
 	reload  sync.Mutex
+	changed chan struct{} // holds one when current is another than warm has seen
 }
 
 // handler serves each request by the face of the program in force.
@@ -39,9 +40,19 @@ func (l *live) load() {
 		l.log.Error("configuration not reloaded; the old one stays in force", "file", l.path, "error", err.Error())
 		return
 	}
-	l.current.Store(next)
+	l.force(next)
 	l.metrics.reloads.WithLabelValues("ok").Inc()
 	l.log.Info("configuration reloaded", "file", l.path, "routes", len(next.config.Routes))
+}
+
+// force puts a program in force, with the log level that it asks for.
+func (l *live) force(next *program) {
+	l.current.Store(next)
+	_ = l.level.UnmarshalText([]byte(next.config.Log.Level)) // the loader has checked it
+	select {
+	case l.changed <- struct{}{}:
+	default: // one is waiting
+	}
 }
 
 func (l *live) read(old *program) (*program, error) {
@@ -67,17 +78,22 @@ func (l *live) read(old *program) (*program, error) {
 // files are those that a change of calls for a reload.
 func (l *live) files() []string { return append([]string{l.path}, l.current.Load().config.Files...) }
 
-// warm loads the keys of issuers, and tries again until each has been loaded once or ctx
-// ends. Requests do not wait for it: what they need they load themselves.
+// warm loads the keys of issuers, and tries again until each has been loaded once; then it
+// waits for another configuration. It runs once, however often that changes. Requests do
+// not wait for it: what they need they load themselves.
 func (l *live) warm(ctx context.Context) {
-	for delay := 100 * time.Millisecond; ; delay = min(2*delay, 5*time.Second) {
-		if l.warmOnce(ctx) {
-			return
+	const first = 100 * time.Millisecond
+	for delay := first; ; delay = min(2*delay, 5*time.Second) {
+		var again <-chan time.Time // never, when all are loaded
+		if !l.warmOnce(ctx) {
+			again = time.After(delay)
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(delay):
+		case <-l.changed:
+			delay = first
+		case <-again:
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"testing"
@@ -32,7 +33,7 @@ func BenchmarkObserve(b *testing.B) {
 			defer func() { _ = buffer.Close() }()
 			o := &observer{next: allowed{d}, metrics: newMetrics()}
 			if logged {
-				o.log = newLogger(buffer, "info").Handler()
+				o.log = newLineHandler(buffer, slog.LevelInfo)
 			}
 			b.ReportAllocs()
 			for b.Loop() {

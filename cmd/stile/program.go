@@ -41,6 +41,7 @@ type parts struct {
 	store     books
 	metrics   *metrics
 	log       *slog.Logger
+	level     *slog.LevelVar // of log
 	transport http.RoundTripper
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,15 +46,33 @@ func TestReload(t *testing.T) {
 		r.write(strings.Replace(good, "trust:", "store: redis://127.0.0.1:1/0\ntrust:", 1))
 		r.until("refused", func() bool { return strings.Contains(r.log.String(), "[store] changed, which takes a restart") })
 	})
-	t.Run("SIGHUP reloads", func(t *testing.T) {
+	t.Run("another log level is in force, and the first again", func(t *testing.T) {
+		r.write(good + "log: { level: warn }\n")
+		r.until("quiet", func() bool { return r.reloads("ok") == 2 })
+		r.ask("/open", "X-Request-Id", "quiet-1")
 		r.write(good)
-		r.until("reloaded by the watch", func() bool { return r.ask("/new").status == http.StatusNotFound })
+		r.until("loud again", func() bool { return r.reloads("ok") == 3 })
+		r.ask("/open", "X-Request-Id", "loud-1")
+		r.until("logged", func() bool { return strings.Contains(r.log.String(), "loud-1") })
+		if strings.Contains(r.log.String(), "quiet-1") {
+			t.Error("a decision was logged at level warn")
+		}
+	})
+	t.Run("SIGHUP reloads", func(t *testing.T) {
 		before := strings.Count(r.log.String(), "configuration reloaded")
 		if err := syscall.Kill(syscall.Getpid(), syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
 		r.until("reloaded by the signal", func() bool { return strings.Count(r.log.String(), "configuration reloaded") > before })
 	})
+}
+
+// reloads is how many reloads had a result.
+func (r *running) reloads(result string) int {
+	_, after, _ := strings.Cut(r.get(r.admin+"/metrics").body, `stile_config_reloads_total{result="`+result+`"} `)
+	count, _, _ := strings.Cut(after, "\n")
+	n, _ := strconv.Atoi(count)
+	return n
 }
 
 func TestDeclaredConsumersGoWhenTheyGoFromTheFile(t *testing.T) {

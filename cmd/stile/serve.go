@@ -94,12 +94,13 @@ func newServer(c *config.Config, problems config.Problems, path string, logTo io
 			s.close()
 		}
 	}()
-	log := newLogger(s.logs, c.Log.Level)
-	p := parts{metrics: newMetrics(), log: log, transport: newTransport()}
+	level := new(slog.LevelVar)
+	log := slog.New(newLineHandler(s.logs, level))
+	p := parts{metrics: newMetrics(), log: log, level: level, transport: newTransport()}
 	if p.store, err = openStore(c, p.metrics); err != nil {
 		return nil, c.Problem(c.At("store"), "%v", err)
 	}
-	s.live = &live{parts: p, path: path}
+	s.live = &live{parts: p, path: path, changed: make(chan struct{}, 1)}
 	prog, more := compile(c, p, nil)
 	if err := more.Err(); err != nil {
 		return nil, err
@@ -107,15 +108,9 @@ func newServer(c *config.Config, problems config.Problems, path string, logTo io
 	for _, w := range append(problems, more...) {
 		log.Warn("configuration", "problem", w.Error())
 	}
-	s.live.current.Store(prog)
+	s.live.force(prog)
 	s.ready = &readiness{live: s.live}
 	return s, s.listen(c.Listen, opened)
-}
-
-func newLogger(w io.Writer, level string) *slog.Logger {
-	var l slog.Level
-	_ = l.UnmarshalText([]byte(level)) // the loader has checked it
-	return slog.New(newLineHandler(w, l))
 }
 
 // newTransport is how the gateway reaches upstreams: never through a proxy that the
@@ -222,7 +217,6 @@ func (s *server) follow(ctx context.Context) {
 		case <-changed:
 		}
 		s.live.load()
-		go s.live.warm(ctx)
 	}
 }
 

@@ -50,16 +50,19 @@ func watchFiles(t *testing.T, paths ...string) *watched {
 // sees polls until changed has read the content.
 func (w *watched) sees(t *testing.T, want string) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.After(20 * time.Second)
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
 	for {
 		got := w.read.Load()
 		if got != nil && *got == want {
 			return
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-deadline:
 			t.Fatalf("after %d calls, %q was not seen", w.calls.Load(), want)
+		case <-look.C:
 		}
-		time.Sleep(5 * time.Millisecond) // between two looks
 	}
 }
 
