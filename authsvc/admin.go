@@ -35,7 +35,7 @@ type KeyBooks interface {
 // Local is the cache in front of the store. Other processes learn of a change when their
 // own cache asks again; this one at once.
 type Local interface {
-	Forget(match func(*store.Credential) bool)
+	ForgetKey(id string)
 	ForgetConsumer(id string)
 	ForgetNegative()
 }

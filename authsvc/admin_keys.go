@@ -112,7 +112,7 @@ func (a *Admin) revokeKey(ctx context.Context, r *http.Request, _ none) (none, e
 		return none{}, &callError{http.StatusConflict, fmt.Sprintf("key %q is declared in the configuration file; remove it there", id)}
 	}
 	err = a.Keys.RevokeKey(ctx, id)
-	a.Local.Forget(func(c *store.Credential) bool { return c.Key.ID == id })
+	a.Local.ForgetKey(id)
 	return none{}, err
 }
 

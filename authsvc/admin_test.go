@@ -220,7 +220,7 @@ func TestAChangeCountsAtOnce(t *testing.T) {
 	a.want(t, http.StatusCreated, "POST /v1/consumers", `{"id":"acme"}`)
 	found := func(key string) string {
 		t.Helper()
-		c, err := a.cache.Credential(t.Context(), policy.NewSecret(key))
+		c, err := a.cache.Identify(t.Context(), policy.NewSecret(key))
 		switch {
 		case err != nil:
 			t.Fatal(err)
@@ -229,7 +229,7 @@ func TestAChangeCountsAtOnce(t *testing.T) {
 		case c.Consumer.Disabled:
 			return "disabled"
 		}
-		return c.Key.ID
+		return c.ID
 	}
 	made := a.want(t, http.StatusCreated, "POST /v1/keys", `{"consumer":"acme"}`)
 	other := a.want(t, http.StatusCreated, "POST /v1/keys", `{"consumer":"acme"}`)

@@ -7,17 +7,13 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/stile-gate/stile/authsvc/store"
 	"github.com/stile-gate/stile/policy"
 )
-
-// kindKey is the kind of policy.Ref that an API key proves; its id is the key's.
-const kindKey = "key"
 
 // Keys finds who a key belongs to. It answers nil, nil for one that nobody has, and an
 // error when it cannot know. What it hands out is shared and read only.
 type Keys interface {
-	Credential(ctx context.Context, key policy.Secret) (*store.Credential, error)
+	Identify(ctx context.Context, key policy.Secret) (*policy.Identity, error)
 }
 
 // APIKeyOptions says where a key stands in a request, what it looks like and who knows it.
@@ -74,25 +70,17 @@ func (a *APIKey) Authenticate(ctx context.Context, r *policy.Request) (*policy.I
 	if _, err := a.options.Format.Parse(text); err != nil {
 		return nil, policy.Refuse(policy.BadCredential, "key: %v", err)
 	}
-	found, err := a.options.Keys.Credential(ctx, policy.NewSecret(text))
+	found, err := a.options.Keys.Identify(ctx, policy.NewSecret(text))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("looking a key up: %w", err)
 	case found == nil:
 		return nil, policy.Refuse(policy.BadCredential, "nobody has this key")
-	case found.Key.ID == "" || found.Key.Consumer == "" || found.Key.Consumer != found.Consumer.ID:
+	case found.ID == "" || found.ConsumerID == "" || found.Consumer == nil || found.Consumer.ID != found.ConsumerID:
 		// An answer to another question, or half of one. It must not let anybody in.
-		return nil, fmt.Errorf("key %q is of consumer %q, but came with %q",
-			clip(found.Key.ID), clip(found.Key.Consumer), clip(found.Consumer.ID))
+		return nil, fmt.Errorf("what was found for key %q and consumer %q does not belong together", clip(found.ID), clip(found.ConsumerID))
 	}
-	return &policy.Identity{
-		Ref:        policy.Ref{Kind: kindKey, ID: found.Key.ID},
-		Credential: found.Key.ID,
-		Scopes:     found.Key.Scopes,
-		Expires:    found.Key.ExpiresAt,
-		ConsumerID: found.Key.Consumer,
-		Consumer:   &found.Consumer,
-	}, nil
+	return found, nil
 }
 
 // present reads the key from where it stands.

@@ -31,7 +31,7 @@ func benchCredential(b *testing.B, c *store.Cache, key policy.Secret) {
 	b.Helper()
 	b.ReportAllocs()
 	for b.Loop() {
-		if found, err := c.Credential(b.Context(), key); found == nil || err != nil {
+		if found, err := c.Identify(b.Context(), key); found == nil || err != nil {
 			b.Fatal(found, err)
 		}
 	}
@@ -47,7 +47,7 @@ func BenchmarkCredentialWarmParallel(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if found, _ := c.Credential(b.Context(), key); found == nil {
+			if found, _ := c.Identify(b.Context(), key); found == nil {
 				b.Error("not found")
 			}
 		}
@@ -73,7 +73,7 @@ func BenchmarkCredentialNegative(b *testing.B) {
 	_, guess := policy.KeyFormat{}.New()
 	b.ReportAllocs()
 	for b.Loop() {
-		if found, err := c.Credential(b.Context(), guess); found != nil || err != nil {
+		if found, err := c.Identify(b.Context(), guess); found != nil || err != nil {
 			b.Fatal(found, err)
 		}
 	}
@@ -94,7 +94,7 @@ func BenchmarkCredentialMiss(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c.ForgetAll()
-		if found, err := c.Credential(b.Context(), key); found == nil || err != nil {
+		if found, err := c.Identify(b.Context(), key); found == nil || err != nil {
 			b.Fatal(found, err)
 		}
 	}
@@ -104,7 +104,7 @@ func TestWarmLookUpDoesNotAllocate(t *testing.T) {
 	m := store.NewMemory()
 	key := benchKey(t, m)
 	c := store.NewCache(store.CacheOptions{Source: m, Pepper: pepper})
-	allocs := testing.AllocsPerRun(100, func() { _, _ = c.Credential(t.Context(), key) })
+	allocs := testing.AllocsPerRun(100, func() { _, _ = c.Identify(t.Context(), key) })
 	if allocs > 1 {
 		t.Errorf("%v allocations for a warm look-up", allocs)
 	}

@@ -65,24 +65,24 @@ type Cache struct {
 	pepper      policy.Pepper
 	now         func() time.Time
 	shared      *shared
-	credentials *lookup[digest, Credential]
+	credentials *lookup[digest, policy.Identity]
 	consumers   *lookup[string, policy.Consumer]
 }
 
 // NewCache makes an empty cache. It starts nothing that would have to be stopped.
 func NewCache(o CacheOptions) *Cache {
 	o = o.withDefaults()
-	s := &shared{options: o}
+	s := &shared{options: o, epoch: o.Now()}
 	return &Cache{
 		source: o.Source, static: o.Static, pepper: o.Pepper, now: o.Now, shared: s,
-		credentials: newLookup[digest, Credential]("credential", s),
+		credentials: newLookup[digest, policy.Identity]("credential", s),
 		consumers:   newLookup[string, policy.Consumer]("consumer", s),
 	}
 }
 
-// Credential finds the key that was presented, and its consumer; nil, nil when there is
-// none, and an error when it cannot be known. What it finds is shared: read only.
-func (c *Cache) Credential(ctx context.Context, presented policy.Secret) (*Credential, error) {
+// Identify finds what the key that was presented proves, with its consumer; nil, nil when
+// nobody has it, and an error when it cannot be known. What it finds is shared: read only.
+func (c *Cache) Identify(ctx context.Context, presented policy.Secret) (*policy.Identity, error) {
 	d := digestOf(presented)
 	if found := c.static.plain(d); found != nil {
 		c.credentials.count("hit")
@@ -92,12 +92,16 @@ func (c *Cache) Credential(ctx context.Context, presented policy.Secret) (*Crede
 		return found, nil
 	}
 	hash := c.pepper.HashKey(presented)
-	if found := c.static.Credential(hash); found != nil {
+	if found := c.static.Identity(hash); found != nil {
 		c.credentials.pin(d, found)
 		return found, nil
 	}
-	return c.credentials.ask(ctx, d, string(d[:]), func(ctx context.Context) (*Credential, error) {
-		return c.source.Credential(ctx, hash)
+	return c.credentials.ask(ctx, d, string(d[:]), func(ctx context.Context) (*policy.Identity, error) {
+		found, err := c.source.Credential(ctx, hash)
+		if found == nil || err != nil {
+			return nil, err
+		}
+		return found.Identity(), nil
 	})
 }
 
@@ -131,19 +135,19 @@ func (c *Cache) Consumer(ctx context.Context, id string) (*policy.Consumer, erro
 	})
 }
 
-// Forget drops the credentials that match. A look-up that is under way is not remembered,
+// ForgetKey drops the credential that is the key of an id. A look-up that is under way is not remembered,
 // nor joined by those who ask from now on. It goes through the whole cache: it is for
 // what an administrator does.
-func (c *Cache) Forget(match func(*Credential) bool) {
+func (c *Cache) ForgetKey(id string) {
 	c.shared.next()
-	c.credentials.forget(func(_ digest, found *Credential) bool { return match(found) })
+	c.credentials.forget(func(_ digest, found *policy.Identity) bool { return found.ID == id })
 }
 
 // ForgetConsumer drops a consumer and the credentials that have a copy of it.
 func (c *Cache) ForgetConsumer(id string) {
 	c.shared.next()
 	c.consumers.forget(func(known string, _ *policy.Consumer) bool { return known == id })
-	c.credentials.forget(func(_ digest, found *Credential) bool { return found.Consumer.ID == id })
+	c.credentials.forget(func(_ digest, found *policy.Identity) bool { return found.ConsumerID == id })
 }
 
 // ForgetNegative drops what is known not to be there: after something was created.
@@ -161,4 +165,4 @@ func (c *Cache) ForgetAll() {
 }
 
 // forever is later than any clock.
-var forever = time.Unix(math.MaxInt32*1000, 0)
+const forever = time.Duration(math.MaxInt64)

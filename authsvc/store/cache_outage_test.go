@@ -24,13 +24,13 @@ func TestCacheStale(t *testing.T) {
 	wantID(t, w.find(t, "k1"), "k1")
 	w.wantCounts(t, map[string]int{"credential stale": 1})
 	for _, id := range []string{"k0", "none"} { // never seen, and known no more
-		if _, err := w.Credential(t.Context(), storetest.Secret(id)); !errors.Is(err, errDown) {
+		if _, err := w.Identify(t.Context(), storetest.Secret(id)); !errors.Is(err, errDown) {
 			t.Errorf("%s: error is %v", id, err)
 		}
 	}
 	w.wantCounts(t, map[string]int{"credential error": 2})
 	w.move(time.Minute) // past TTL and grace
-	if _, err := w.Credential(t.Context(), storetest.Secret("k1")); !errors.Is(err, errDown) {
+	if _, err := w.Identify(t.Context(), storetest.Secret("k1")); !errors.Is(err, errDown) {
 		t.Errorf("past the grace: %v", err)
 	}
 
@@ -53,7 +53,7 @@ func TestCacheGoneIsNotStale(t *testing.T) {
 	wantID(t, w.find(t, "k1"), "")
 	w.source.fail(errDown)
 	w.move(2 * time.Second)
-	if _, err := w.Credential(t.Context(), storetest.Secret("k1")); !errors.Is(err, errDown) {
+	if _, err := w.Identify(t.Context(), storetest.Secret("k1")); !errors.Is(err, errDown) {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -63,7 +63,7 @@ func TestCacheNoGrace(t *testing.T) {
 	w.find(t, "k1")
 	w.source.fail(errDown)
 	w.move(1200 * time.Millisecond)
-	if _, err := w.Credential(t.Context(), storetest.Secret("k1")); !errors.Is(err, errDown) {
+	if _, err := w.Identify(t.Context(), storetest.Secret("k1")); !errors.Is(err, errDown) {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -74,7 +74,7 @@ func TestCacheForgottenIsNotStale(t *testing.T) {
 	w.find(t, "k1")
 	w.ForgetConsumer("acme")
 	w.source.fail(errDown)
-	if _, err := w.Credential(t.Context(), storetest.Secret("k1")); !errors.Is(err, errDown) {
+	if _, err := w.Identify(t.Context(), storetest.Secret("k1")); !errors.Is(err, errDown) {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -87,14 +87,14 @@ func TestCacheDoesNotHammer(t *testing.T) {
 		for range 50 {
 			wg.Go(func() {
 				for _, id := range []string{"k0", "k1", "k2"} {
-					_, _ = w.Credential(t.Context(), storetest.Secret(id))
+					_, _ = w.Identify(t.Context(), storetest.Secret(id))
 				}
 				_, _ = w.Consumer(t.Context(), "acme")
 			})
 		}
 		wg.Wait()
 	}
-	_, _ = w.Credential(t.Context(), storetest.Secret("k0"))
+	_, _ = w.Identify(t.Context(), storetest.Secret("k0"))
 	w.wantQuestions(t, 1)
 	want := 1
 	for _, pause := range []time.Duration{250, 500, 1000, 1000} {
@@ -119,15 +119,15 @@ func TestCacheProbe(t *testing.T) {
 		w := newWorld(t, store.CacheOptions{TTL: time.Second})
 		w.find(t, "k1")
 		w.source.fail(errDown)
-		_, _ = w.Credential(t.Context(), storetest.Secret("k0"))
+		_, _ = w.Identify(t.Context(), storetest.Secret("k0"))
 		w.move(2 * time.Second)
 		release := w.source.hold()
 		var wg sync.WaitGroup
-		wg.Go(func() { _, _ = w.Credential(t.Context(), storetest.Secret("k2")) })
+		wg.Go(func() { _, _ = w.Identify(t.Context(), storetest.Secret("k2")) })
 		synctest.Wait()
 		asked := w.source.questions()
 		wantID(t, w.find(t, "k1"), "k1") // stale, at once
-		if _, err := w.Credential(t.Context(), storetest.Secret("k0")); !errors.Is(err, errDown) {
+		if _, err := w.Identify(t.Context(), storetest.Secret("k0")); !errors.Is(err, errDown) {
 			t.Errorf("error is %v", err)
 		}
 		w.wantQuestions(t, asked)
@@ -142,7 +142,7 @@ func TestCacheFetchIsBounded(t *testing.T) {
 		w := newWorld(t, store.CacheOptions{})
 		defer w.source.hold()()
 		start := time.Now()
-		_, err := w.Credential(t.Context(), storetest.Secret("k1"))
+		_, err := w.Identify(t.Context(), storetest.Secret("k1"))
 		if took := time.Since(start); took != time.Second || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v after %v", err, took)
 		}
@@ -153,7 +153,7 @@ func TestCacheFetchIsBounded(t *testing.T) {
 func TestCacheCorruptValue(t *testing.T) {
 	w := newWorld(t, store.CacheOptions{})
 	w.source.fail(store.ErrCorrupt)
-	if _, err := w.Credential(t.Context(), storetest.Secret("k1")); !errors.Is(err, store.ErrCorrupt) {
+	if _, err := w.Identify(t.Context(), storetest.Secret("k1")); !errors.Is(err, store.ErrCorrupt) {
 		t.Errorf("error is %v", err)
 	}
 	w.source.fail(nil)
@@ -180,7 +180,7 @@ func TestCacheRedisDies(t *testing.T) {
 	for range 100 {
 		wantID(t, w.find(t, "k0"), "k0")
 	}
-	if _, err := c.Credential(t.Context(), storetest.Secret("k1")); err == nil {
+	if _, err := c.Identify(t.Context(), storetest.Secret("k1")); err == nil {
 		t.Error("what was never seen is answered")
 	}
 	if took := time.Since(start); took > 3*time.Second {
@@ -192,7 +192,7 @@ func TestCacheRedisDies(t *testing.T) {
 	fill()
 	storetest.Eventually(t, "the cache has recovered", func() bool {
 		w.move(time.Second)
-		_, err := c.Credential(t.Context(), storetest.Secret("k1"))
+		_, err := c.Identify(t.Context(), storetest.Secret("k1"))
 		return err == nil
 	})
 	w.counter.take()

@@ -56,20 +56,20 @@ func (w world) revoke(t testing.TB, id string) {
 	if err := w.source.RevokeKey(t.Context(), id); err != nil {
 		t.Error(err)
 	}
-	w.Forget(func(c *store.Credential) bool { return c.Key.ID == id })
+	w.ForgetKey(id)
 }
 
 // find looks up a key and answers its id, "" when there is none.
 func (w world) find(t testing.TB, id string) string {
 	t.Helper()
-	found, err := w.Credential(t.Context(), storetest.Secret(id))
+	found, err := w.Identify(t.Context(), storetest.Secret(id))
 	if err != nil {
 		t.Errorf("look up %s: %v", id, err)
 	}
 	if found == nil {
 		return ""
 	}
-	return found.Key.ID
+	return found.ID
 }
 
 func (w world) wantCounts(t testing.TB, want map[string]int) {
@@ -183,7 +183,7 @@ func TestCacheCallerGoesAway(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var first error
 		var wg sync.WaitGroup
-		wg.Go(func() { _, first = w.Credential(ctx, storetest.Secret("k1")) })
+		wg.Go(func() { _, first = w.Identify(ctx, storetest.Secret("k1")) })
 		synctest.Wait()
 		wg.Go(func() { wantID(t, w.find(t, "k1"), "k1") })
 		synctest.Wait()
@@ -233,7 +233,7 @@ func TestCacheForget(t *testing.T) {
 	}{
 		{"nothing", func() {}, map[string]int{"credential hit": 2, "credential negative": 1, "consumer hit": 1}},
 		{
-			"one key", func() { w.Forget(func(c *store.Credential) bool { return c.Key.ID == "k1" }) },
+			"one key", func() { w.ForgetKey("k1") },
 			map[string]int{"credential hit": 1, "credential miss": 1, "credential negative": 1, "consumer hit": 1},
 		},
 		{

@@ -19,6 +19,7 @@ const fetchTimeout = time.Second
 // shared is what the look-ups of one cache have in common.
 type shared struct {
 	options CacheOptions
+	epoch   time.Time // what the times of entries count from
 	breaker breaker
 
 	// Every invalidation begins a new generation. An answer is remembered only in the
@@ -26,6 +27,8 @@ type shared struct {
 	mu         sync.Mutex
 	generation atomic.Uint64 // written under mu
 }
+
+func (s *shared) sinceEpoch(now time.Time) time.Duration { return now.Sub(s.epoch) }
 
 // next begins a generation. When it returns, no answer of an older one will be stored.
 func (s *shared) next() {
@@ -43,11 +46,12 @@ func (s *shared) during(generation uint64, store func()) {
 	}
 }
 
-// entry is one that was found.
+// entry is one that was found. Its times count from the cache's epoch: there are many
+// entries, and a time.Time is three words and a pointer.
 type entry[V any] struct {
 	value *V
-	fresh time.Time // good until then
-	stale time.Time // good until then while the source fails
+	fresh time.Duration // good until then
+	stale time.Duration // good until then while the source fails
 }
 
 // lookup remembers what a source answered for one kind of thing. Unknown ones are kept
@@ -74,7 +78,7 @@ func (l *lookup[K, V]) count(result string) { l.options.Count(l.name, result) }
 // source must be asked.
 func (l *lookup[K, V]) remembered(k K, now time.Time) (*V, bool) {
 	if e, ok := l.known.GetIfPresent(k); ok {
-		if now.Before(e.fresh) {
+		if l.sinceEpoch(now) < e.fresh {
 			l.count("hit")
 			return e.value, true
 		}
@@ -95,7 +99,7 @@ func (l *lookup[K, V]) ask(ctx context.Context, k K, flight string, source func(
 		l.count("miss")
 		return value, nil
 	}
-	if e, ok := l.known.GetIfPresent(k); ok && l.options.Now().Before(e.stale) {
+	if e, ok := l.known.GetIfPresent(k); ok && l.sinceEpoch(l.options.Now()) < e.stale {
 		l.count("stale")
 		return e.value, nil
 	}
@@ -144,9 +148,9 @@ func (l *lookup[K, V]) remember(k K, value *V) {
 		l.unknown.Set(k, now.Add(jitter(l.options.NegativeTTL)))
 		return
 	}
-	fresh := now.Add(jitter(l.options.TTL))
+	fresh := l.sinceEpoch(now) + jitter(l.options.TTL)
 	l.unknown.Invalidate(k)
-	l.known.Set(k, entry[V]{value, fresh, fresh.Add(l.options.StaleGrace)})
+	l.known.Set(k, entry[V]{value, fresh, fresh + l.options.StaleGrace})
 }
 
 // pin remembers what never changes.

@@ -18,8 +18,8 @@ type Static struct {
 	consumers []policy.Consumer
 	keys      []Key
 	byID      map[string]*policy.Consumer
-	byHash    map[string]*Credential
-	byDigest  map[digest]*Credential // those under a plain hash, by what the cache computes anyway
+	byHash    map[string]*policy.Identity
+	byDigest  map[digest]*policy.Identity // those under a plain hash, by what the cache computes anyway
 }
 
 // NewStatic checks and indexes what is declared. The error joins all that is wrong: what
@@ -27,8 +27,8 @@ type Static struct {
 func NewStatic(consumers []policy.Consumer, keys []Key) (*Static, error) {
 	s := &Static{
 		byID:     make(map[string]*policy.Consumer, len(consumers)),
-		byHash:   make(map[string]*Credential, len(keys)),
-		byDigest: map[digest]*Credential{},
+		byHash:   make(map[string]*policy.Identity, len(keys)),
+		byDigest: map[digest]*policy.Identity{},
 	}
 	for _, c := range consumers {
 		c.Groups = cloneList(c.Groups)
@@ -85,7 +85,7 @@ func (s *Static) indexKeys() error {
 			fail(fmt.Errorf("consumer %q: %w", k.Consumer, ErrNotFound))
 			continue
 		}
-		found := &Credential{Key: k, Consumer: *consumer}
+		found := (&Credential{Key: k, Consumer: *consumer}).Identity()
 		s.byHash[k.Hash] = found
 		if digits, ok := strings.CutPrefix(k.Hash, "sha256:"); ok {
 			var d digest
@@ -96,15 +96,16 @@ func (s *Static) indexKeys() error {
 	return errors.Join(errs...)
 }
 
-// Credential finds a key and its consumer by the key's hash; nil when there is none.
-func (s *Static) Credential(hash string) *Credential {
+// Identity finds what a key proves by the key's hash; nil when there is none. It is shared:
+// read only.
+func (s *Static) Identity(hash string) *policy.Identity {
 	if s == nil {
 		return nil
 	}
 	return s.byHash[hash]
 }
 
-func (s *Static) plain(d digest) *Credential {
+func (s *Static) plain(d digest) *policy.Identity {
 	if s == nil {
 		return nil
 	}

@@ -28,11 +28,11 @@ func newStatic(t testing.TB) *store.Static {
 
 func TestStatic(t *testing.T) {
 	s := newStatic(t)
-	want := &store.Credential{Key: storetest.Key("s1", "a"), Consumer: policy.Consumer{ID: "a", CustomID: "x"}}
-	if diff := cmp.Diff(want, s.Credential(storetest.Hash("s1"))); diff != "" {
+	want := (&store.Credential{Key: storetest.Key("s1", "a"), Consumer: policy.Consumer{ID: "a", CustomID: "x"}}).Identity()
+	if diff := cmp.Diff(want, s.Identity(storetest.Hash("s1"))); diff != "" {
 		t.Error(diff)
 	}
-	if s.Credential(pepper.HashKey(storetest.Secret("s2"))) == nil || s.Credential(storetest.Hash("s2")) != nil {
+	if s.Identity(pepper.HashKey(storetest.Secret("s2"))) == nil || s.Identity(storetest.Hash("s2")) != nil {
 		t.Error("s2 is not found by its peppered hash alone")
 	}
 	if c := s.Consumer("b"); c == nil || c.Groups[0] != "staff" || s.Consumer("c") != nil {
@@ -45,7 +45,7 @@ func TestStatic(t *testing.T) {
 		t.Errorf("keys are %v", list)
 	}
 	var none *store.Static
-	if none.Credential("") != nil || none.Consumer("a") != nil || none.Keys() != nil || none.Consumers() != nil {
+	if none.Identity("") != nil || none.Consumer("a") != nil || none.Keys() != nil || none.Consumers() != nil {
 		t.Error("a nil Static declares something")
 	}
 }

@@ -4,11 +4,7 @@
 // methods with the same meaning, and storetest holds them to it.
 package store
 
-import (
-	"errors"
-
-	"github.com/stile-gate/stile/policy"
-)
+import "errors"
 
 // What a store answers when a write cannot be done. Any other error but InvalidError
 // means that the store is in trouble.
@@ -22,12 +18,6 @@ var (
 	// ErrCorrupt: a stored value is not what its name says.
 	ErrCorrupt = errors.New("corrupt value in the store")
 )
-
-// Credential is what one look-up by a key's hash finds. Read only once it is handed out.
-type Credential struct {
-	Key      Key
-	Consumer policy.Consumer
-}
 
 // defaultLimit is how many a page holds when the caller does not say.
 const defaultLimit = 100

@@ -17,7 +17,7 @@ import (
 type observer struct {
 	next    policy.Decider
 	metrics *metrics
-	log     slog.Handler // nil when decisions are not logged
+	log     *decisionLog // nil when decisions are not logged
 	keys    policy.KeyFormat
 
 	mu   sync.RWMutex
@@ -36,7 +36,8 @@ type kind struct {
 type series struct {
 	count    prometheus.Counter
 	duration prometheus.Observer
-	log      slog.Handler
+	level    slog.Level
+	head     string // of its log lines
 }
 
 func (o *observer) Decide(ctx context.Context, r *policy.Request) policy.Decision {
@@ -46,8 +47,8 @@ func (o *observer) Decide(ctx context.Context, r *policy.Request) policy.Decisio
 	s := o.series(r, &d)
 	s.count.Inc()
 	s.duration.Observe(took.Seconds())
-	if s.log != nil {
-		o.write(ctx, s.log, r, &d, start.Add(took), took)
+	if o.log != nil && s.level >= o.log.level.Level() {
+		o.write(s, r, &d, start.Add(took), took)
 	}
 	return d
 }
@@ -78,11 +79,11 @@ func (o *observer) series(r *policy.Request, d *policy.Decision) *series {
 		count:    o.metrics.decisions.WithLabelValues(k.edge, k.route, k.reason.String()),
 		duration: o.metrics.duration.WithLabelValues(k.edge),
 	}
-	if o.log != nil {
-		s.log = o.log.WithAttrs([]slog.Attr{
-			slog.String("edge", k.edge), slog.String("route", k.route), slog.String("reason", k.reason.String()),
-		})
+	if k.reason == policy.Unavailable {
+		s.level = slog.LevelError
 	}
+	s.head = headOf(s.level, "decision",
+		[2]string{"edge", k.edge}, [2]string{"route", k.route}, [2]string{"reason", k.reason.String()})
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.seen == nil {
@@ -94,44 +95,30 @@ func (o *observer) series(r *policy.Request, d *policy.Decision) *series {
 
 // write puts down the one line of a decision. Headers and the query stay out: a
 // credential may stand in them. Where a key stands in what is logged, it is masked.
-func (o *observer) write(ctx context.Context, log slog.Handler, r *policy.Request, d *policy.Decision, at time.Time, took time.Duration) {
-	level := slog.LevelInfo
-	if d.Reason == policy.Unavailable {
-		level = slog.LevelError
-	}
-	if !log.Enabled(ctx, level) {
-		return
-	}
-	attrs := make([]slog.Attr, 0, 12)
-	add := func(key, value string) {
-		if value != "" {
-			attrs = append(attrs, slog.String(key, value))
+func (o *observer) write(s *series, r *policy.Request, d *policy.Decision, at time.Time, took time.Duration) {
+	o.log.write(at, s.head, func(l *line) {
+		l.some("request_id", o.keys.Mask(r.ID))
+		l.some("trace_id", traceID(r.Header["Traceparent"]))
+		l.some("method", o.keys.Mask(r.Method))
+		l.some("host", r.Host)
+		l.some("path", o.keys.Mask(r.RawPath()))
+		if r.ClientIP.IsValid() {
+			l.text("client_ip", r.ClientIP.String())
 		}
-	}
-	add("request_id", o.keys.Mask(r.ID))
-	add("trace_id", traceID(r.Header["Traceparent"]))
-	add("method", o.keys.Mask(r.Method))
-	add("host", r.Host)
-	add("path", o.keys.Mask(r.RawPath()))
-	if r.ClientIP.IsValid() {
-		add("client_ip", r.ClientIP.String())
-	}
-	if d.By != nil {
-		add("authenticator", d.By.Name)
-	}
-	if d.Consumer != nil {
-		add("consumer", d.Consumer.ID)
-	}
-	if d.Identity != nil {
-		add("credential", d.Identity.Credential)
-	}
-	if d.Err != nil {
-		add("detail", o.keys.Mask(d.Err.Error()))
-	}
-	line := slog.NewRecord(at, level, "decision", 0) // no place in the source: finding it is dear
-	line.AddAttrs(attrs...)
-	line.AddAttrs(slog.Int64("latency_us", took.Microseconds()))
-	_ = log.Handle(ctx, line) // a log that cannot be written is no reason to refuse
+		if d.By != nil {
+			l.text("authenticator", d.By.Name)
+		}
+		if d.Consumer != nil {
+			l.some("consumer", d.Consumer.ID)
+		}
+		if d.Identity != nil {
+			l.some("credential", d.Identity.Credential)
+		}
+		if d.Err != nil {
+			l.some("detail", o.keys.Mask(d.Err.Error()))
+		}
+		l.number("latency_us", took.Microseconds())
+	})
 }
 
 // traceID is the trace-id of a W3C traceparent header, "" where there is none.

@@ -33,7 +33,7 @@ func BenchmarkObserve(b *testing.B) {
 			defer func() { _ = buffer.Close() }()
 			o := &observer{next: allowed{d}, metrics: newMetrics()}
 			if logged {
-				o.log = newLineHandler(buffer, slog.LevelInfo)
+				o.log = newDecisionLog(buffer, slog.LevelInfo)
 			}
 			b.ReportAllocs()
 			for b.Loop() {

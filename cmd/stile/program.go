@@ -41,7 +41,8 @@ type parts struct {
 	store     books
 	metrics   *metrics
 	log       *slog.Logger
-	level     *slog.LevelVar // of log
+	level     *slog.LevelVar // of log and decisions
+	decisions *decisionLog
 	transport http.RoundTripper
 }
 
@@ -247,7 +248,7 @@ func (prog *program) face(p parts) {
 	c := prog.config
 	decider := &observer{next: prog.engine, metrics: p.metrics, keys: policy.KeyFormat{Prefix: c.Keys.Prefix}}
 	if c.Log.Decisions {
-		decider.log = p.log.Handler()
+		decider.log = p.decisions
 	}
 	prog.auth = authsvc.NewAuthHandler(decider, c.Trust)
 	upstreams := map[string]*url.URL{}

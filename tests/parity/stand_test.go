@@ -40,12 +40,12 @@ type books struct {
 	lost string // the hash of a key
 }
 
-func (b books) Credential(_ context.Context, key policy.Secret) (*store.Credential, error) {
+func (b books) Identify(_ context.Context, key policy.Secret) (*policy.Identity, error) {
 	hash := policy.PlainKeyHash(key)
 	if hash == b.lost {
 		return nil, errors.New("the store is out of reach")
 	}
-	return b.Static.Credential(hash), nil
+	return b.Static.Identity(hash), nil
 }
 
 func (b books) Consumer(_ context.Context, id string) (*policy.Consumer, error) {
