@@ -5,7 +5,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=development
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /stile ./cmd/stile
+RUN CGO_ENABLED=0 go build -trimpath -pgo cmd/stile/release.pgo -ldflags "-s -w -X main.version=${VERSION}" -o /stile ./cmd/stile
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/

@@ -4,11 +4,11 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 FUZZTIME ?= 30s
 LINT      = $(GO) tool -modfile=.ci/tools/go.mod golangci-lint
 
-.PHONY: all build test race lint fuzz bench e2e setup
+.PHONY: all build test race lint fuzz bench profile e2e setup
 all: lint test
 
 build:            ## one static binary, bin/stile
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/stile ./cmd/stile
+	CGO_ENABLED=0 $(GO) build -trimpath -pgo cmd/stile/release.pgo -ldflags "-s -w -X main.version=$(VERSION)" -o bin/stile ./cmd/stile
 
 setup:            ## the servers that tests talk to, where they are missing
 	@bash .ci/setup
@@ -25,6 +25,10 @@ lint:
 
 fuzz:             ## every fuzz target, FUZZTIME each
 	@GO=$(GO) FUZZTIME=$(FUZZTIME) bash .ci/fuzz
+
+profile: setup    ## the processor profile that releases are optimised by
+	$(GO) build -o bin/bench ./tests/bench
+	$(shell command -v taskset >/dev/null && echo taskset -c 0) bin/bench -profile cmd/stile/release.pgo
 
 bench: setup      ## the table of docs/performance.md
 	$(GO) build -o bin/bench ./tests/bench

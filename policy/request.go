@@ -92,7 +92,9 @@ func requestID(h http.Header) string {
 	var id [16]byte // it only has to be unlikely to repeat
 	binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
 	binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
-	return hex.EncodeToString(id[:])
+	var text [2 * len(id)]byte
+	hex.Encode(text[:], id[:])
+	return string(text[:])
 }
 
 func isPlainID(s string) bool {

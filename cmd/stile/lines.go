@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -66,6 +67,13 @@ func (l *line) some(key, value string) {
 	if value != "" {
 		l.text(key, value)
 	}
+}
+
+func (l *line) address(key string, ip netip.Addr) {
+	l.key(key)
+	*l = append(*l, '"')
+	*l = ip.AppendTo(*l)
+	*l = append(*l, '"')
 }
 
 func (l *line) number(key string, n int64) {

@@ -103,7 +103,7 @@ func (o *observer) write(s *series, r *policy.Request, d *policy.Decision, at ti
 		l.some("host", r.Host)
 		l.some("path", o.keys.Mask(r.RawPath()))
 		if r.ClientIP.IsValid() {
-			l.text("client_ip", r.ClientIP.String())
+			l.address("client_ip", r.ClientIP)
 		}
 		if d.By != nil {
 			l.text("authenticator", d.By.Name)

@@ -18,6 +18,7 @@ import (
 // more the slower the server is; then it is the client that is measured.
 type load struct {
 	connections int
+	least       int // answers before it may end
 	request     func(i int) []byte
 }
 
@@ -64,7 +65,7 @@ func (l load) run(ctx context.Context, address string, took time.Duration) (resu
 		}
 	}
 	for under := len(conns); under > 0; {
-		over := time.Since(start) > took || ctx.Err() != nil
+		over := time.Since(start) > took && len(samples) >= l.least || ctx.Err() != nil
 		for _, c := range conns {
 			done, err := c.receive()
 			switch {

@@ -24,13 +24,14 @@ func main() {
 	took := flag.Duration("round", 2*time.Second, "length of one load")
 	keys := flag.Int("keys", 100_000, "API keys in Redis")
 	tokens := flag.Int("tokens", 10_000, "tokens to rotate through")
+	profile := flag.String("profile", "", "write a processor profile of Stile under load here, and measure nothing else")
 	flag.Parse()
 	var err error
 	if *bare != "" {
 		err = serveBare(*bare)
 	} else {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-		err = run(ctx, *rounds, *took, *keys, *tokens)
+		err = run(ctx, *rounds, *took, *keys, *tokens, *profile)
 		stop()
 	}
 	if err != nil {
@@ -39,7 +40,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, rounds int, took time.Duration, keys, tokens int) error {
+func run(ctx context.Context, rounds int, took time.Duration, keys, tokens int, profile string) error {
 	dir, err := os.MkdirTemp("", "stile-bench-")
 	if err != nil {
 		return err
@@ -56,6 +57,12 @@ func run(ctx context.Context, rounds int, took time.Duration, keys, tokens int) 
 	if err != nil {
 		return err
 	}
+	if profile != "" {
+		if err := measureDecisions(ctx, cases, 0, took); err != nil { // to warm up
+			return err
+		}
+		return recordProfile(ctx, dir, cases, profile)
+	}
 	if err := measureDecisions(ctx, cases, rounds, took); err != nil {
 		return err
 	}
@@ -71,7 +78,7 @@ func run(ctx context.Context, rounds int, took time.Duration, keys, tokens int) 
 // build makes the binary as a release is made.
 func build(ctx context.Context, dir string) (string, error) {
 	binary := filepath.Join(dir, "stile")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "./cmd/stile")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-pgo", "cmd/stile/release.pgo", "-ldflags", "-s -w", "-o", binary, "./cmd/stile")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stderr = os.Stderr
 	return binary, cmd.Run()
