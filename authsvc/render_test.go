@@ -88,7 +88,7 @@ func TestARefusalIsExactlyItsReason(t *testing.T) {
 			if reason.Status() == http.StatusUnauthorized || reason == policy.MissingScope {
 				want["Www-Authenticate"] = challenges
 			}
-			if reason == policy.Unavailable {
+			if reason == policy.Unavailable || reason.Status() == http.StatusTooManyRequests {
 				want["Retry-After"] = []string{"1"}
 			}
 			if g.edge == "nginx" {

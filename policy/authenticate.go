@@ -5,15 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 )
 
-// authenticate asks the route's authenticators in their order. One that finds a
-// credential of its kind ends the search, be it good or bad.
-func (e *Engine) authenticate(ctx context.Context, r *Request, d *Decision) error {
+// authenticate finds out who it is, and remembers addresses that guess.
+func (e *Engine) authenticate(ctx context.Context, r *Request, d *Decision) (err error) {
 	if d.Route.Public != "" {
 		return nil
 	}
+	if d.Identity, err = e.prove(ctx, r, d); err == nil {
+		err = d.Identity.current(e.now())
+	}
+	if err != nil && e.attempts != nil && ReasonOf(err) == BadCredential {
+		e.attempts.Failed(network(r.ClientIP))
+	}
+	return err
+}
+
+// prove asks the route's authenticators in their order. One that finds a credential of its
+// kind ends the search, be it good or bad.
+func (e *Engine) prove(ctx context.Context, r *Request, d *Decision) (*Identity, error) {
 	for i := range d.Route.Authenticate {
 		by := &d.Route.Authenticate[i]
 		identity, err := by.Authenticate(ctx, r)
@@ -28,17 +38,10 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, d *Decision) erro
 		if err == nil && identity == nil {
 			err = fmt.Errorf("authenticator %q proved nothing and said no error", by.Name)
 		}
-		if err != nil {
-			return err
-		}
-		d.Identity = identity
-		if !identity.Expires.IsZero() && !e.now().Before(identity.Expires) {
-			return Refuse(Expired, "expired at %s", identity.Expires.UTC().Format(time.RFC3339))
-		}
-		return nil
+		return identity, err
 	}
 	if d.By != nil {
-		return Refuse(BadCredential, "no authenticator of route %q knows the token's issuer", d.Route.Name)
+		return nil, Refuse(BadCredential, "no authenticator of route %q knows the token's issuer", d.Route.Name)
 	}
-	return Refuse(NoCredential, "none of %s was presented", strings.Join(d.Route.authenticatorNames(), ", "))
+	return nil, Refuse(NoCredential, "none of %s was presented", strings.Join(d.Route.authenticatorNames(), ", "))
 }

@@ -20,9 +20,11 @@ func (e *Engine) Decide(ctx context.Context, r *Request) Decision {
 	for _, step := range [...]step{
 		{"admit", (*Engine).admit},               // is it one request, that every program reads alike?
 		{"match", (*Engine).match},               // which route?
+		{"throttle", (*Engine).throttle},         // has this address guessed too often?
 		{"authenticate", (*Engine).authenticate}, // what does its credential prove?
 		{"consumer", (*Engine).consumer},         // who is that in our books?
 		{"require", (*Engine).require},           // may they do this?
+		{"spend", (*Engine).spend},               // is it within their limits?
 		{"grant", (*Engine).grant},               // what does the upstream hear of them?
 	} {
 		if err := step.take(e, ctx, r, &d); err != nil {
@@ -65,8 +67,14 @@ func (e *Engine) consumer(ctx context.Context, _ *Request, d *Decision) (err err
 	return nil
 }
 
-// require holds the route's demands against who it is.
-func (e *Engine) require(_ context.Context, _ *Request, d *Decision) error {
+// require holds the route's demands against who it is, and the credential's own bounds
+// against the request.
+func (e *Engine) require(_ context.Context, r *Request, d *Decision) error {
+	if d.Identity != nil {
+		if err := d.Identity.confines(r, d.Route); err != nil {
+			return err
+		}
+	}
 	want := &d.Route.Require
 	if len(want.Groups) > 0 && !intersects(d.Groups(), want.Groups) {
 		return Refuse(Forbidden, "in none of the groups %s", strings.Join(want.Groups, ", "))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Field is one header field.
@@ -16,6 +17,8 @@ type Decision struct {
 	By         *NamedAuthenticator // which ended the search; nil when none did
 	Identity   *Identity           // what was proved, if anything
 	Consumer   *Consumer           // who that is, if known
+	Balances   []Balance           // of the limits that apply
+	Wait       time.Duration       // until the next attempt, for who is throttled
 	Set        []Field             // headers for the upstream, when let in
 	Challenges []string            // WWW-Authenticate, one value a line
 	RequestID  string

@@ -15,6 +15,9 @@ type Options struct {
 	Directory Directory // may be nil when no identity names a consumer
 	Hosts     Hosts
 	Carriers  []Carrier        // where credentials stand, of every authenticator
+	Limits    []*Limit         // those that a credential can have beside its route's
+	Meter     Meter            // may be nil when nothing is limited
+	Throttle  Throttle         // nil for none
 	Now       func() time.Time // nil for time.Now
 }
 
@@ -33,13 +36,33 @@ type Engine struct {
 	guard     guard
 	methods   map[string]bool
 	hidden    []Carrier
+	limits    map[string]*Limit
+	meter     Meter
+	attempts  Throttle
 	now       func() time.Time
+}
+
+// Dry is the same engine with another meter and without a throttle: it decides alike, and
+// leaves no trace.
+func (e *Engine) Dry(meter Meter) *Engine {
+	dry := *e
+	dry.meter, dry.attempts = meter, nil
+	return &dry
 }
 
 // NewEngine compiles routes, or returns every problem with them and no engine; those of
 // one route are of type *RouteError.
 func NewEngine(o Options) (*Engine, []error) {
-	e := &Engine{directory: o.Directory, hosts: o.Hosts, methods: map[string]bool{}, now: o.Now}
+	e := &Engine{
+		directory: o.Directory, hosts: o.Hosts, methods: map[string]bool{},
+		limits: map[string]*Limit{}, meter: o.Meter, attempts: o.Throttle, now: o.Now,
+	}
+	for _, l := range o.Limits {
+		e.limits[l.Name] = l
+	}
+	if e.meter == nil {
+		e.meter = noMeter{}
+	}
 	if e.now == nil {
 		e.now = time.Now
 	}
@@ -79,6 +102,13 @@ type noDirectory struct{}
 
 func (noDirectory) Consumer(context.Context, string) (*Consumer, error) {
 	return nil, errors.New("there is no directory of consumers")
+}
+
+// noMeter cannot know how anything stands.
+type noMeter struct{}
+
+func (noMeter) Spend(context.Context, []Charge) ([]Balance, error) {
+	return nil, errors.New("there is no meter for limits")
 }
 
 // carry learns where credentials stand.

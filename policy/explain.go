@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Explanation is a decision in words, step by step, for people. It holds no secret.
@@ -39,9 +40,11 @@ func Explain(r *Request, d *Decision) Explanation {
 	}{
 		{"admit", admitted},
 		{"match", matched},
+		{"throttle", throttled},
 		{"authenticate", authenticated},
 		{"consumer", identified},
 		{"require", required},
+		{"spend", spent},
 		{"grant", granted},
 	} {
 		if step.name == d.Step {
@@ -122,6 +125,22 @@ func required(_ *Request, d *Decision) string {
 	}
 	return fmt.Sprintf("groups %v, one of %v; scopes %v, all of %v",
 		d.Groups(), want.Groups, d.Identity.Scopes, want.Scopes)
+}
+
+func throttled(*Request, *Decision) string { return "a dry run is never throttled" }
+
+func spent(_ *Request, d *Decision) string {
+	if len(d.Balances) == 0 {
+		return "no limit applies"
+	}
+	var b strings.Builder
+	for i, balance := range d.Balances {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		fmt.Fprintf(&b, "%s: %d left, all of it in %s", balance.Limit.Name, balance.Remaining, balance.Reset.Round(time.Second))
+	}
+	return b.String()
 }
 
 func granted(_ *Request, d *Decision) string {

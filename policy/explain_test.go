@@ -56,7 +56,7 @@ func TestAnExplanationNamesTheAuthenticatorsThatWereTried(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	detail := x.Steps[2].Detail
+	detail := x.Steps[3].Detail
 	if !strings.Contains(detail, "first: nothing") || !strings.Contains(detail, "second: key \"k1\" is good") || strings.Contains(detail, "third") {
 		t.Error(detail)
 	}

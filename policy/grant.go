@@ -7,7 +7,7 @@ import (
 // grant says yes, and what the upstream hears. What does not apply is left out, and
 // everything that a client sent under these names is gone by then.
 func (e *Engine) grant(_ context.Context, r *Request, d *Decision) error {
-	set := make([]Field, 0, 8)
+	set := make([]Field, 0, 6)
 	add := func(name, value string) {
 		if value != "" {
 			set = append(set, Field{name, value})
@@ -17,6 +17,9 @@ func (e *Engine) grant(_ context.Context, r *Request, d *Decision) error {
 		add(HeaderAnonymous, "true")
 	} else {
 		add(HeaderCredential, HeaderValue(d.Identity.Credential))
+		if d.Identity.Rotating {
+			add(HeaderCredentialStatus, "rotating")
+		}
 		add(HeaderScope, scopeValue(d.Identity.Scopes))
 		add(HeaderConsumerGroups, HeaderList(d.Groups()))
 	}

@@ -15,6 +15,7 @@ const (
 	HeaderConsumerCustomID = "X-Consumer-Custom-Id"
 	HeaderConsumerGroups   = "X-Consumer-Groups"
 	HeaderCredential       = "X-Credential-Identifier"
+	HeaderCredentialStatus = "X-Credential-Status" // "rotating", while another takes its place
 	HeaderScope            = "X-Authenticated-Scope"
 	HeaderAnonymous        = "X-Anonymous-Consumer"
 	HeaderRequestID        = "X-Request-Id"
@@ -25,7 +26,7 @@ const (
 func IdentityHeaders() []string {
 	return []string{
 		HeaderConsumerID, HeaderConsumerUsername, HeaderConsumerCustomID, HeaderConsumerGroups,
-		HeaderCredential, HeaderScope, HeaderAnonymous,
+		HeaderCredential, HeaderCredentialStatus, HeaderScope, HeaderAnonymous,
 	}
 }
 

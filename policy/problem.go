@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 )
 
 // Problem is the body of a refusal (RFC 9457). It tells the reason, and never why a
@@ -46,8 +47,11 @@ func (d *Decision) RefusalHeaders(h http.Header) {
 	if len(d.Challenges) > 0 && (d.Reason.Status() == http.StatusUnauthorized || d.Reason == MissingScope) {
 		h["Www-Authenticate"] = d.Challenges
 	}
-	if d.Reason == Unavailable {
-		h.Set("Retry-After", "1")
+	for _, f := range d.LimitFields() {
+		h[f.Name] = []string{f.Value}
+	}
+	if wait := d.retryAfter(); wait > 0 {
+		h.Set("Retry-After", strconv.FormatInt(wait, 10))
 	}
 }
 

@@ -19,8 +19,10 @@ const (
 	NoCredential                // the route wants a credential and none was presented
 	BadCredential               // presented, and not good
 	Expired                     // was good once
-	Forbidden                   // known, but not allowed here (group, consumer status)
+	Forbidden                   // known, but not allowed here (group, route, address, consumer status)
 	MissingScope                // known, but without a scope that the route demands
+	RateLimited                 // too fast, or too many bad credentials
+	QuotaExceeded               // too much in this period
 	reasonCount
 )
 
@@ -44,6 +46,10 @@ func (r Reason) entry() (name string, status int, title string) {
 		return "forbidden", http.StatusForbidden, "This consumer may not do this"
 	case MissingScope:
 		return "missing_scope", http.StatusForbidden, "The credential lacks a scope"
+	case RateLimited:
+		return "rate_limited", http.StatusTooManyRequests, "Too many requests"
+	case QuotaExceeded:
+		return "quota_exceeded", http.StatusTooManyRequests, "The quota of this period is used up"
 	default:
 		return "unavailable", http.StatusServiceUnavailable, "The decision cannot be made now"
 	}

@@ -14,6 +14,8 @@ type Route struct {
 	Public       string               // why it needs no credential; "" when it does
 	Authenticate []NamedAuthenticator // tried in this order
 	Require      Require
+	Limits       []*Limit
+	Cost         int64   // what a request takes of each limit; 0 for 1
 	Encoded      Encoded // escapes that the upstream takes as data
 	Upstream     string  // the gateway's name for where it goes
 
@@ -78,6 +80,14 @@ func (r *Route) compile() error {
 		err = errors.New("no authenticate; a route without authentication says why, in public")
 	case r.Public != "" && len(r.Authenticate) > 0:
 		err = errors.New("public: and authenticate: exclude each other")
+	case r.Cost < 0 || r.Cost > 0 && len(r.Limits) == 0:
+		err = errors.New("cost: is at least 1, and goes with limit:")
+	case r.Public != "" && slices.ContainsFunc(r.Limits, (*Limit).knowsCaller):
+		err = errors.New("a public route knows nobody, so it can be limited per ip or per route alone")
+	case slices.ContainsFunc(r.Limits, func(l *Limit) bool {
+		return l.Rate.Count > 0 && r.Cost > l.Rate.Burst || l.Quota.Count > 0 && r.Cost > l.Quota.Count
+	}):
+		err = errors.New("cost: is more than one of the limits ever allows")
 	case r.Public != "" && demands:
 		err = errors.New("public: and require: exclude each other")
 	case slices.ContainsFunc(r.Authenticate, func(a NamedAuthenticator) bool { return a.Authenticator == nil }):

@@ -19,23 +19,23 @@ const (
 type claimReader struct {
 	issuer    string
 	audiences []string
-	consumer  []claimPath // none or one
-	groups    []claimPath
-	scopes    []claimPath // the first that is there
-	names     []string    // top-level names that are read
+	consumer  []policy.ClaimPath // none or one
+	groups    []policy.ClaimPath
+	scopes    []policy.ClaimPath // the first that is there
+	names     []string           // top-level names that are read
 }
 
 func newClaimReader(o *JWTOptions) (*claimReader, error) {
 	c := &claimReader{issuer: o.Issuer, audiences: o.Audiences, names: registeredClaims()}
 	var errs []error
-	parse := func(texts ...string) (paths []claimPath) {
+	parse := func(texts ...string) (paths []policy.ClaimPath) {
 		for _, text := range texts {
-			path, err := parseClaimPath(text)
+			path, err := policy.ParseClaimPath(text)
 			if err != nil {
 				errs = append(errs, err)
 				continue
 			}
-			c.names = append(c.names, path.elements[0])
+			c.names = append(c.names, path.Top())
 			paths = append(paths, path)
 		}
 		return paths
@@ -111,18 +111,18 @@ func (c *claimReader) readScopes(claims map[string]any, identity *policy.Identit
 }
 
 // readFirst reads what stands at the first path where anything does.
-func readFirst(paths []claimPath, claims map[string]any, read func(any) ([]string, error)) ([]string, error) {
+func readFirst(paths []policy.ClaimPath, claims map[string]any, read func(any) ([]string, error)) ([]string, error) {
 	for _, path := range paths {
-		value, found, err := path.find(claims)
+		value, found, err := path.Find(claims)
 		if err != nil {
-			return nil, fmt.Errorf("%s %w", path.text, err)
+			return nil, fmt.Errorf("%s %w", path, err)
 		}
 		if !found {
 			continue
 		}
 		list, err := read(value)
 		if err != nil {
-			return nil, fmt.Errorf("%s %w", path.text, err)
+			return nil, fmt.Errorf("%s %w", path, err)
 		}
 		return list, nil
 	}
@@ -136,16 +136,16 @@ func (c *claimReader) readConsumer(claims map[string]any) (string, error) {
 		return "", nil
 	}
 	path := c.consumer[0]
-	value, found, err := path.find(claims)
+	value, found, err := path.Find(claims)
 	if err == nil && !found {
-		return "", policy.Refuse(policy.Forbidden, "token has no %s, which names the consumer", path.text)
+		return "", policy.Refuse(policy.Forbidden, "token has no %s, which names the consumer", path)
 	}
 	id, ok := value.(string)
 	if err != nil || !ok {
-		return "", refuse(fmt.Errorf("%s %w", path.text, errOtherType))
+		return "", refuse(fmt.Errorf("%s %w", path, policy.ErrOtherType))
 	}
 	if err := policy.CheckID(id); err != nil {
-		return "", policy.Refuse(policy.Forbidden, "token's %s names no consumer: %v", path.text, err)
+		return "", policy.Refuse(policy.Forbidden, "token's %s names no consumer: %v", path, err)
 	}
 	return id, nil
 }

@@ -182,11 +182,11 @@ func stringList(value any) ([]string, error) {
 		for _, element := range value {
 			text, ok := element.(string)
 			if !ok {
-				return nil, errOtherType
+				return nil, policy.ErrOtherType
 			}
 			list = append(list, text)
 		}
 		return list, nil
 	}
-	return nil, errOtherType
+	return nil, policy.ErrOtherType
 }

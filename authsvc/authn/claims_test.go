@@ -198,7 +198,7 @@ func TestClaimPaths(t *testing.T) {
 		"a..b": false, ".a": false, "a.": false, "": false, "/a~2b": false, "/a~": false,
 		"https://x.example/roles": false, "a/b": false,
 	} {
-		path, err := parseClaimPath(text)
+		path, err := policy.ParseClaimPath(text)
 		if (err == nil) != ok {
 			t.Errorf("%q: %v, %v", text, path, err)
 		}
@@ -212,11 +212,11 @@ func TestClaimPaths(t *testing.T) {
 		"/a/b/+1": "absent", "a.b.1": "other", "/a/b/1/z": "other", "/a/x/y": "absent", "a.b.c.d": "other",
 		"/q": "absent",
 	} {
-		path, err := parseClaimPath(text)
+		path, err := policy.ParseClaimPath(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		value, found, err := path.find(claims)
+		value, found, err := path.Find(claims)
 		got := "absent"
 		switch {
 		case err != nil:

@@ -24,19 +24,33 @@ func (c *Credential) Identity() *policy.Identity {
 		Identity: policy.Identity{
 			Ref:        policy.Ref{Kind: "key", ID: c.Key.ID},
 			ConsumerID: c.Key.Consumer,
+			Disabled:   c.Key.Disabled,
+			NotBefore:  c.Key.NotBefore,
 			Expires:    c.Key.ExpiresAt,
+			Networks:   slices.Clone(c.Key.Networks),
+			Lineage:    c.Key.Lineage,
+			Rotating:   c.Key.ReplacedBy != "",
 		},
 		consumer: c.Consumer,
 	}
-	lists := slices.Concat(c.Key.Scopes, c.Consumer.Groups)
-	texts := []*string{&kept.ID, &kept.ConsumerID, &kept.consumer.ID, &kept.consumer.Username, &kept.consumer.CustomID}
+	lists := slices.Concat(c.Key.Scopes, c.Key.Groups, c.Key.Routes, c.Key.Limits, c.Consumer.Groups)
+	texts := []*string{
+		&kept.ID, &kept.ConsumerID, &kept.Lineage, &kept.consumer.ID, &kept.consumer.Username, &kept.consumer.CustomID,
+	}
 	for i := range lists {
 		texts = append(texts, &lists[i])
 	}
 	gather(texts)
-	scopes := len(c.Key.Scopes)
 	kept.Credential, kept.Consumer = kept.ID, &kept.consumer
-	kept.Scopes, kept.consumer.Groups = slices.Clip(lists[:scopes]), slices.Clip(lists[scopes:])
+	take := func(like []string) (part []string) {
+		if len(like) == 0 {
+			return nil
+		}
+		part, lists = slices.Clip(lists[:len(like)]), lists[len(like):]
+		return part
+	}
+	kept.Scopes, kept.Groups, kept.Routes, kept.Limits = take(c.Key.Scopes), take(c.Key.Groups), take(c.Key.Routes), take(c.Key.Limits)
+	kept.consumer.Groups = take(c.Consumer.Groups)
 	return &kept.Identity
 }
 

@@ -2,6 +2,8 @@ package store
 
 import (
 	"errors"
+	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/stile-gate/stile/policy"
@@ -14,9 +16,22 @@ type Key struct {
 	Hash     string   `json:"-"`        // as policy.CheckKeyHash has it; no API shows it
 	Name     string   `json:"name,omitempty"`
 	Scopes   []string `json:"scopes,omitempty"`
-	// ExpiresAt is when it ends; zero for never. Whoever uses the key checks it.
-	ExpiresAt time.Time `json:"expires_at,omitzero"`
-	Created   time.Time `json:"created,omitzero"` // the store's clock says when it is zero
+	Groups   []string `json:"groups,omitempty"` // beside those of its consumer
+
+	// What bounds it. Whoever uses the key checks them.
+	Routes    []string       `json:"routes,omitempty"`   // names of the only routes that it is for; none for all
+	Networks  []netip.Prefix `json:"networks,omitempty"` // the only addresses that it is for; none for all
+	Limits    []string       `json:"limits,omitempty"`   // names of limits of its own, beside the route's
+	NotBefore time.Time      `json:"not_before,omitzero"`
+	ExpiresAt time.Time      `json:"expires_at,omitzero"` // zero for never
+	Disabled  bool           `json:"disabled,omitempty"`
+
+	Opaque     bool   `json:"opaque,omitempty"`      // imported: not of our form, without id and checksum in it
+	Lineage    string `json:"lineage,omitempty"`     // id of the first key that it replaces, whose counters go on; "" for itself
+	ReplacedBy string `json:"replaced_by,omitempty"` // id of the key that takes its place: it is rotating, and ends at ExpiresAt
+
+	Version int64     `json:"version,omitempty"` // from 1, and more with every change; set by the store
+	Created time.Time `json:"created,omitzero"`  // the store's clock says when it is zero
 }
 
 // Validate answers an *InvalidError that lists all that is wrong, or nil.
@@ -27,6 +42,24 @@ func (k Key) Validate() error {
 	p.add("hash", policy.CheckKeyHash(k.Hash))
 	p.text("name", k.Name)
 	p.list("scopes", k.Scopes, checkScope)
+	p.list("groups", k.Groups, checkGroup)
+	p.list("routes", k.Routes, checkLine)
+	p.list("limits", k.Limits, checkLine)
+	if len(k.Networks) > maxList {
+		p.add("networks", fmt.Errorf("more than %d", maxList))
+	}
+	for i, n := range k.Networks {
+		if !n.IsValid() || n.Masked() != n {
+			p.add(fmt.Sprintf("networks[%d]", i), errors.New("an address range such as 192.0.2.0/24, with no bits set behind its length"))
+		}
+	}
+	if k.Lineage != "" {
+		p.id("lineage", k.Lineage)
+	}
+	if k.ReplacedBy != "" {
+		p.id("replaced_by", k.ReplacedBy)
+	}
+	p.add("not_before", checkTime(k.NotBefore))
 	p.add("expires_at", checkTime(k.ExpiresAt))
 	p.add("created", checkTime(k.Created))
 	return p.err()
@@ -41,8 +74,9 @@ func checkTime(t time.Time) error {
 }
 
 func (k Key) clone() Key {
-	k.Scopes = cloneList(k.Scopes)
-	k.ExpiresAt, k.Created = plainTime(k.ExpiresAt), plainTime(k.Created)
+	k.Scopes, k.Groups, k.Routes, k.Limits = cloneList(k.Scopes), cloneList(k.Groups), cloneList(k.Routes), cloneList(k.Limits)
+	k.Networks = append([]netip.Prefix(nil), k.Networks...)
+	k.NotBefore, k.ExpiresAt, k.Created = plainTime(k.NotBefore), plainTime(k.ExpiresAt), plainTime(k.Created)
 	return k
 }
 
