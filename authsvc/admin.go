@@ -29,6 +29,7 @@ type KeyBooks interface {
 	CreateKey(context.Context, store.Key) error
 	Key(ctx context.Context, id string) (*store.Key, error)
 	Keys(ctx context.Context, consumer, after string, limit int) ([]store.Key, error)
+	UpdateKey(context.Context, store.Key) (store.Key, error)
 	RevokeKey(ctx context.Context, id string) error
 }
 
@@ -47,12 +48,24 @@ type Admin struct {
 	Keys      KeyBooks
 	Declared  *store.Static  // what the configuration file declares; read only
 	Local     Local          // forgets what a call changed
-	Decider   policy.Decider // for explain: the engine itself, so that nothing is counted
+	Decider   policy.Decider // for explain: a dry engine, so that nothing is spent or counted
 	Format    policy.KeyFormat
 	Pepper    policy.Pepper
+	Old       []policy.Pepper // with which imported hashes may be made, too
+	Routes    []string        // the names that a key may be bound to; nil for not checked
+	Limits    []string        // likewise
+	Wait      Waiter          // nil where this process is the only one
 	Tokens    []TokenHash
-	Now       func() time.Time
-	Log       *slog.Logger
+
+	Revocations TokenBooks
+	Issuers     []string // of whose tokens some may be revoked
+	// Announce tells every replica, this process too, of a change of a kind ("token") by its
+	// id. It returns when that cannot get lost any more. Nil for none.
+	Announce func(kind, id string) error
+	Audit    AuditBooks // without one nothing is changed
+
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 // TokenHash is the SHA-256 of an admin token.
@@ -82,7 +95,11 @@ func (a *Admin) Handler() http.Handler {
 	handle(a, mux, "GET /v1/keys", a.listKeys)
 	handle(a, mux, "POST /v1/keys", a.createKey)
 	handle(a, mux, "GET /v1/keys/{id}", a.showKey)
+	handle(a, mux, "PUT /v1/keys/{id}", a.updateKey)
+	handle(a, mux, "POST /v1/keys/{id}/rotate", a.rotateKey)
 	handle(a, mux, "DELETE /v1/keys/{id}", a.revokeKey)
+	handle(a, mux, "POST /v1/tokens/revoke", a.revokeTokens)
+	handle(a, mux, "GET /v1/audit", a.listAudit)
 	handle(a, mux, "POST /v1/explain", a.explain)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile) // ?seconds= up to the server's write timeout

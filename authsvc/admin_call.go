@@ -47,13 +47,13 @@ func handle[In, Out any](a *Admin, mux *http.ServeMux, pattern string, call func
 		var out Out
 		err := decode(r, &in)
 		if err == nil {
-			out, err = call(r.Context(), r, in)
+			out, err = audited(a, r, in, call)
 		}
 		if err != nil {
 			a.fail(w, r, err)
 			return
 		}
-		if _, empty := any(out).(none); empty {
+		if hasNoContent(out) {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
@@ -65,6 +65,17 @@ func handle[In, Out any](a *Admin, mux *http.ServeMux, pattern string, call func
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(out)
 	})
+}
+
+// hasNoContent is for calls that never answer with anything, or have nothing to say.
+func hasNoContent(out any) bool {
+	switch out := out.(type) {
+	case none:
+		return true
+	case *applied:
+		return out == nil
+	}
+	return false
 }
 
 // decode reads exactly one JSON document with known fields, for calls that take one.
@@ -81,6 +92,9 @@ func decode(r *http.Request, in any) error {
 	}
 	if len(body) > maxBody {
 		return &callError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxBody)}
+	}
+	if err := checkNames(body); err != nil {
+		return badCall("the body is not what this call takes: %v", err)
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()

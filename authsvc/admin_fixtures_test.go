@@ -17,7 +17,10 @@ import (
 	"github.com/stile-gate/stile/tests/servers"
 )
 
-const adminToken = "the-token-of-these-tests"
+const (
+	adminToken = "the-token-of-these-tests"
+	issuer     = "https://id.example.com"
+)
 
 // clock stands still, so that answers can be compared.
 func clock() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
@@ -51,6 +54,7 @@ func administrate(t *testing.T, change func(*Admin)) *administration {
 	api := &Admin{
 		Consumers: memory, Keys: memory, Declared: declared, Local: a.cache, Decider: engine(t),
 		Tokens: []TokenHash{HashToken(policy.NewSecret(adminToken))}, Now: clock, Log: slog.New(slog.NewTextHandler(a.logged, nil)),
+		Revocations: memory, Issuers: []string{issuer}, Audit: memory,
 	}
 	if change != nil {
 		change(api)

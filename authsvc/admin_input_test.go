@@ -33,7 +33,9 @@ func TestABodyIsOneDocumentThatTheCallKnows(t *testing.T) {
 			"text":                      {`"acme"`, http.StatusBadRequest},
 			"an unknown field":          {body[:len(body)-1] + `,"admin":true}`, http.StatusBadRequest},
 			"a field of the store":      {body[:len(body)-1] + `,"created":"2020-01-01T00:00:00Z"}`, http.StatusBadRequest},
-			"a hash":                    {body[:len(body)-1] + `,"hash":"sha256:` + strings.Repeat("00", 32) + `"}`, http.StatusBadRequest},
+			"a hash that is none":       {body[:len(body)-1] + `,"hash":"sha256:00"}`, http.StatusBadRequest},
+			"a name twice":              {body[:len(body)-1] + "," + body[1:], http.StatusBadRequest},
+			"a name in another case":    {body[:len(body)-1] + "," + strings.ToUpper(body[1:]), http.StatusBadRequest},
 			"two documents":             {body + body, http.StatusBadRequest},
 			"two documents, two lines":  {body + "\n" + body, http.StatusBadRequest},
 			"text behind it":            {body + "x", http.StatusBadRequest},
@@ -142,7 +144,7 @@ func TestAValueThatCannotBeStoredIsRefused(t *testing.T) {
 		a.want(t, http.StatusBadRequest, line, body)
 	}
 	a.want(t, http.StatusNotFound, "POST /v1/keys", `{"consumer":"nobody"}`)
-	for _, line := range []string{"PATCH /v1/consumers/acme", "POST /v1/consumers/acme", "DELETE /v1/consumers", "DELETE /v1/keys", "PUT /v1/keys/k1", "GET /v1/explain"} {
+	for _, line := range []string{"PATCH /v1/consumers/acme", "POST /v1/consumers/acme", "DELETE /v1/consumers", "DELETE /v1/keys", "POST /v1/keys/k1", "PATCH /v1/keys/k1", "GET /v1/keys/k1/rotate", "GET /v1/explain"} {
 		if resp := a.call(t, line, ""); resp.Status != http.StatusMethodNotAllowed {
 			t.Errorf("%s: %d", line, resp.Status)
 		}
@@ -247,15 +249,17 @@ func (d down) CreateKey(context.Context, store.Key) error                     { 
 func (d down) Key(context.Context, string) (*store.Key, error)                { return nil, d.err }
 func (d down) Keys(context.Context, string, string, int) ([]store.Key, error) { return nil, d.err }
 func (d down) RevokeKey(context.Context, string) error                        { return d.err }
+func (d down) UpdateKey(context.Context, store.Key) (k store.Key, _ error)    { return k, d.err }
+func (d down) Revoke(context.Context, store.Revocation) error                 { return d.err }
 
 func TestWithoutTheStoreCallsFailWithoutItsWords(t *testing.T) {
 	for _, err := range []error{
 		errors.New("dial tcp 10.9.8.7:6379: redis://:hunter2@store refused"), context.DeadlineExceeded, context.Canceled,
 		fmt.Errorf("hunter2: %w", store.ErrCorrupt), policy.Refuse(policy.OK, "hunter2"), policy.Refuse(policy.Forbidden, "hunter2"),
 	} {
-		a := administrate(t, func(api *Admin) { api.Consumers, api.Keys = down{err}, down{err} })
+		a := administrate(t, func(api *Admin) { api.Consumers, api.Keys, api.Revocations = down{err}, down{err}, down{err} })
 		for line, body := range everyCall() {
-			if strings.HasSuffix(line, "explain") { // asks the decider alone
+			if strings.HasSuffix(line, "explain") || strings.Contains(line, "audit") { // asks the decider alone; the audit is up
 				a.want(t, http.StatusOK, line, body)
 				continue
 			}

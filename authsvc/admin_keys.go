@@ -10,18 +10,10 @@ import (
 	"github.com/stile-gate/stile/policy"
 )
 
-// keyInput is what a caller may ask for.
-type keyInput struct {
-	Consumer  string    `json:"consumer"`
-	Name      string    `json:"name,omitempty"`
-	Scopes    []string  `json:"scopes,omitempty"`
-	ExpiresAt time.Time `json:"expires_at,omitzero"` // RFC 3339
-}
-
 // keyCreated shows a key, the one time that it is shown.
 type keyCreated struct {
 	store.Key
-	Text string `json:"key"`
+	Text string `json:"key,omitempty"` // of one that was imported, the caller has it
 }
 
 type keyView struct {
@@ -35,24 +27,31 @@ type keyList struct {
 }
 
 func (a *Admin) createKey(ctx context.Context, _ *http.Request, in keyInput) (keyCreated, error) {
-	id, secret := a.Format.New()
-	key := store.Key{
-		ID: id, Consumer: in.Consumer, Hash: a.Pepper.HashKey(secret), Name: in.Name,
-		Scopes: in.Scopes, ExpiresAt: in.ExpiresAt, Created: a.Now().UTC().Truncate(time.Second),
-	}
-	if err := key.Validate(); err != nil {
+	key, text, err := a.newKey(in)
+	if err != nil {
 		return keyCreated{}, err
 	}
-	if !key.ExpiresAt.IsZero() && !key.ExpiresAt.After(a.Now()) {
-		return keyCreated{}, badCall("expires_at is not in the future")
+	key = in.apply(key)
+	key.Created, key.Version = a.now(), 1
+	if err := a.checkKey(key); err != nil {
+		return keyCreated{}, err
+	}
+	if err := a.notOver(key); err != nil {
+		return keyCreated{}, err
 	}
 	if err := a.undeclared(key.Consumer); err != nil {
 		return keyCreated{}, err
 	}
-	err := a.Keys.CreateKey(ctx, key)
+	if a.declaredKey(key.ID) != nil {
+		return keyCreated{}, declaredHere(key.ID)
+	}
+	err = a.Keys.CreateKey(ctx, key)
 	a.Local.ForgetNegative()
-	return keyCreated{key, secret.Reveal()}, err
+	return keyCreated{key, text.Reveal()}, err
 }
+
+// now is the time as keys are dated.
+func (a *Admin) now() time.Time { return a.Now().UTC().Truncate(time.Second) }
 
 // listKeys shows the keys of one consumer, or of all, those of the file first.
 func (a *Admin) listKeys(ctx context.Context, r *http.Request, _ none) (list keyList, err error) {
@@ -93,27 +92,37 @@ func (a *Admin) showKey(ctx context.Context, r *http.Request, _ none) (keyView, 
 	if k := a.declaredKey(id); k != nil {
 		return keyView{*k, true}, nil
 	}
-	k, err := a.Keys.Key(ctx, id)
-	if err == nil && k == nil {
-		err = fmt.Errorf("key %q: %w", id, store.ErrNotFound)
-	}
+	k, err := a.storedKey(ctx, id)
 	if err != nil {
 		return keyView{}, err
 	}
 	return keyView{*k, false}, nil
 }
 
-func (a *Admin) revokeKey(ctx context.Context, r *http.Request, _ none) (none, error) {
+// revokeKey deletes a key. With ?wait=30s it answers when the other replicas know, too.
+func (a *Admin) revokeKey(ctx context.Context, r *http.Request, _ none) (*applied, error) {
 	id, err := a.pathID(r)
 	if err != nil {
-		return none{}, err
+		return nil, err
+	}
+	patience, err := waiting(r)
+	if err != nil {
+		return nil, err
 	}
 	if a.declaredKey(id) != nil {
-		return none{}, &callError{http.StatusConflict, fmt.Sprintf("key %q is declared in the configuration file; remove it there", id)}
+		return nil, declaredHere(id)
 	}
 	err = a.Keys.RevokeKey(ctx, id)
 	a.Local.ForgetKey(id)
-	return none{}, err
+	if err != nil || patience == 0 {
+		return nil, err
+	}
+	return a.wait(ctx, patience)
+}
+
+// declaredHere refuses to change a key of the configuration file.
+func declaredHere(id string) error {
+	return &callError{http.StatusConflict, fmt.Sprintf("key %q is declared in the configuration file; change it there", id)}
 }
 
 func (a *Admin) declaredKey(id string) *store.Key {

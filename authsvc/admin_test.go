@@ -16,7 +16,9 @@ func everyCall() map[string]string {
 	return map[string]string{
 		"GET /v1/consumers": "", "POST /v1/consumers": `{"id":"new"}`, "GET /v1/consumers/nobody": "", "PUT /v1/consumers/nobody": `{"username":"x"}`,
 		"DELETE /v1/consumers/nobody": "", "GET /v1/keys": "", "GET /v1/keys?consumer=nobody": "", "POST /v1/keys": `{"consumer":"nobody"}`,
-		"GET /v1/keys/none": "", "DELETE /v1/keys/none": "", "POST /v1/explain": `{"method":"GET","url":"/open/x"}`,
+		"GET /v1/keys/none": "", "DELETE /v1/keys/none": "", "DELETE /v1/keys/none?wait=1s": "",
+		"PUT /v1/keys/none": `{"name":"x"}`, "POST /v1/keys/none/rotate": `{"overlap":"1h"}`, "POST /v1/explain": `{"method":"GET","url":"/open/x"}`,
+		"POST /v1/tokens/revoke": `{"issuer":"` + issuer + `","jti":"x"}`, "GET /v1/audit": "", "GET /v1/audit?after=1&limit=2": "",
 	}
 }
 
@@ -261,7 +263,8 @@ func TestWhatTheFileDeclaresIsReadOnly(t *testing.T) {
 	key := a.want(t, http.StatusOK, "GET /v1/keys/dk1", "")
 	for line, body := range map[string]string{
 		"POST /v1/consumers": `{"id":"declared"}`, "PUT /v1/consumers/declared": `{"groups":["admins"]}`, "DELETE /v1/consumers/declared": "",
-		"POST /v1/keys": `{"consumer":"declared"}`, "DELETE /v1/keys/dk1": "",
+		"POST /v1/keys": `{"consumer":"declared"}`, "DELETE /v1/keys/dk1": "", "PUT /v1/keys/dk1": `{"name":"x"}`,
+		"POST /v1/keys/dk1/rotate": `{"overlap":"1h"}`, "DELETE /v1/keys/dk1?wait=1s": "",
 	} {
 		if problem := a.want(t, http.StatusConflict, line, body); !strings.Contains(fmt.Sprint(problem["detail"]), "declared in the configuration file") {
 			t.Errorf("%s: %v", line, problem)

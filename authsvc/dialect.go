@@ -73,7 +73,8 @@ func clientIP(trust policy.Prefixes, r *http.Request) (netip.Addr, error) {
 	return trust.ClientIP(chain)
 }
 
-// allow answers exactly 200 with an empty body: some edges take nothing else.
+// allow answers exactly 200 with an empty body: some edges take nothing else. What goes
+// with it is for the upstream; an edge that can give more to the client adds that itself.
 func allow(w http.ResponseWriter, d *policy.Decision) {
 	h := w.Header()
 	values := make([]string, len(d.Set))

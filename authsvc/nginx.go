@@ -29,6 +29,7 @@ func (nginx) parse(h http.Header) (policy.Wire, error) { return original(h) }
 func (nginx) render(w http.ResponseWriter, d *policy.Decision) {
 	status := d.Reason.Status()
 	if d.Allowed() {
+		d.SetLimitFields(w.Header()) // for auth_request_set to give to the client
 		allow(w, d)
 		return
 	}

@@ -21,6 +21,7 @@ func (nginxAccel) render(w http.ResponseWriter, d *policy.Decision) {
 		d.WriteRefusal(w)
 		return
 	}
+	d.SetLimitFields(w.Header()) // for @upstream to give to the client
 	w.Header()["X-Accel-Redirect"] = []string{"@upstream"}
 	allow(w, d)
 }

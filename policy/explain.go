@@ -73,10 +73,14 @@ func (x Explanation) Mask(f KeyFormat) Explanation {
 }
 
 func refused(d *Decision) string {
-	if d.Step == "authenticate" {
-		return triedBefore(d) + d.Err.Error()
+	detail := d.Err.Error()
+	switch {
+	case d.Step == "authenticate":
+		return triedBefore(d) + detail
+	case d.Step == "spend" && len(d.Balances) > 0:
+		return fmt.Sprintf("%s, for %ds; %s", detail, d.retryAfter(), balances(d))
 	}
-	return d.Err.Error()
+	return detail
 }
 
 func admitted(r *Request, _ *Decision) string {
@@ -133,6 +137,11 @@ func spent(_ *Request, d *Decision) string {
 	if len(d.Balances) == 0 {
 		return "no limit applies"
 	}
+	return balances(d)
+}
+
+// balances says how each limit stands.
+func balances(d *Decision) string {
 	var b strings.Builder
 	for i, balance := range d.Balances {
 		if i > 0 {

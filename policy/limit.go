@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"time"
 )
 
@@ -94,34 +94,51 @@ func (r Rate) Interval() time.Duration {
 	return time.Duration((micros+r.Count-1)/r.Count) * time.Microsecond
 }
 
-// maxMicros bounds the arithmetic of a bucket so that a Lua number, an IEEE double, holds
-// it exactly beside the time of day.
-const maxMicros = int64(1) << 51
+// maxMicros bounds the time in which a bucket is refilled, and so what it holds: a Lua
+// number, an IEEE double, holds it exactly beside the time of day, and an Integer of a
+// header field has 15 digits (RFC 9651 §3.3.1).
+const maxMicros = int64(1) << 49
 
 // knowsCaller tells whether it counts by who somebody is.
 func (l *Limit) knowsCaller() bool { return l.Per.Kind != PerIP && l.Per.Kind != PerRoute }
+
+// most is what can be spent at once at the best of times.
+func (l *Limit) most() int64 {
+	if l.Quota.Count > 0 {
+		return l.Quota.Count
+	}
+	return l.Rate.Burst
+}
 
 // Check tells what is wrong with a limit, or nil.
 func (l *Limit) Check() error {
 	isRate, isQuota := l.Rate != Rate{}, l.Quota != Quota{}
 	switch {
-	case !isPlainHeaderText(l.Name):
+	case !isLimitName(l.Name):
 		return fmt.Errorf("name %q: letters, digits and hyphens, at most 64", clip(l.Name))
 	case isRate == isQuota:
 		return errors.New("a limit has a rate or a quota, one of the two")
+	case !slices.Contains([]PerKind{PerConsumer, PerKey, PerIP, PerRoute, PerClaim}, l.Per.Kind):
+		return fmt.Errorf("per %q is none of consumer, key, ip, route, claim", clip(string(l.Per.Kind)))
 	case (l.Per.Kind == PerClaim) == l.Per.Claim.IsZero():
 		return errors.New("per: claim: names a claim, and nothing else does")
+	case l.Mode != Exact && l.Mode != LocalSync:
+		return fmt.Errorf("mode %q is none of exact, local_sync", clip(string(l.Mode)))
+	case !slices.Contains([]OnStoreError{OnErrorLocal, OnErrorAllow, OnErrorDeny}, l.OnStoreError):
+		return fmt.Errorf("on_store_error %q is none of local, allow, deny", clip(string(l.OnStoreError)))
 	case isRate:
-		return l.Rate.check()
+		return l.Rate.Check()
 	}
 	return l.Quota.check()
 }
 
-func isPlainHeaderText(name string) bool {
+// isLimitName tells names that stand in a header field and in a store's keys as they are.
+func isLimitName(name string) bool {
 	return name != "" && len(name) <= 64 && IsPlainHeaderName(name)
 }
 
-func (r Rate) check() error {
+// Check tells what is wrong with a rate, or nil.
+func (r Rate) Check() error {
 	switch {
 	case r.Count < 1:
 		return errors.New("a rate is at least 1")
@@ -137,6 +154,9 @@ func (r Rate) check() error {
 	return nil
 }
 
+// maxQuota is far from what a header field or a Lua number cannot hold.
+const maxQuota = int64(1e12)
+
 func (q Quota) check() error {
 	switch q.Period {
 	case Minute, Hour, Day, Week, Month, Year:
@@ -145,8 +165,8 @@ func (q Quota) check() error {
 	}
 	monthly := q.Period == Month || q.Period == Year
 	switch {
-	case q.Count < 1 || q.Count > math.MaxInt32*1000:
-		return errors.New("a quota is from 1 to 2,000,000,000,000")
+	case q.Count < 1 || q.Count > maxQuota:
+		return fmt.Errorf("a quota is from 1 to %d", maxQuota)
 	case !monthly && q.Anchor != 1:
 		return errors.New("an anchor day goes with a month or a year")
 	case q.Anchor < 1 || q.Anchor > 28:
@@ -194,7 +214,7 @@ type Charge struct {
 	// Slot names whose counter it is: "c:<consumer>", "i:<identity>", "ip:<address>" or
 	// "r:<route>". The charges of one slot are spent together, all or none.
 	Slot string
-	// Counter tells counters of one limit in one slot apart: "", "key:<id>" or
+	// Counter tells counters of one limit in one slot apart: "", "key:<hash>" or
 	// "claim:<hash>".
 	Counter string
 	Cost    int64 // at least 1

@@ -47,9 +47,7 @@ func (d *Decision) RefusalHeaders(h http.Header) {
 	if len(d.Challenges) > 0 && (d.Reason.Status() == http.StatusUnauthorized || d.Reason == MissingScope) {
 		h["Www-Authenticate"] = d.Challenges
 	}
-	for _, f := range d.LimitFields() {
-		h[f.Name] = []string{f.Value}
-	}
+	d.SetLimitFields(h)
 	if wait := d.retryAfter(); wait > 0 {
 		h.Set("Retry-After", strconv.FormatInt(wait, 10))
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -27,9 +28,16 @@ func (d *Decision) LimitFields() []Field {
 		}
 		quantity, window := b.Limit.advertised()
 		writeItem(&policies, b.Limit.Name, ";q=", quantity, ";w=", window)
-		writeItem(&balances, b.Limit.Name, ";r=", b.Remaining, ";t=", seconds(b.Reset))
+		writeItem(&balances, b.Limit.Name, ";r=", max(0, b.Remaining), ";t=", seconds(b.Reset))
 	}
 	return []Field{{HeaderRateLimitPolicy, policies.String()}, {HeaderRateLimit, balances.String()}}
+}
+
+// SetLimitFields sets them, in place of others of their names.
+func (d *Decision) SetLimitFields(h http.Header) {
+	for _, f := range d.LimitFields() {
+		h[f.Name] = []string{f.Value}
+	}
 }
 
 // writeItem writes a String with two parameters (RFC 9651 §3.3). A limit's name is plain.
@@ -46,8 +54,26 @@ func (l *Limit) advertised() (quantity, window int64) {
 	if l.Quota.Count == 0 {
 		return l.Rate.Burst, seconds(l.Rate.Interval() * time.Duration(l.Rate.Burst))
 	}
-	const day = 86400
-	return l.Quota.Count, map[Period]int64{Minute: 60, Hour: 3600, Day: day, Week: 7 * day, Month: 31 * day, Year: 366 * day}[l.Quota.Period]
+	return l.Quota.Count, seconds(l.Quota.Period.longest())
+}
+
+// longest is how long a period lasts at most.
+func (p Period) longest() time.Duration {
+	const day = 24 * time.Hour
+	switch p {
+	case Minute:
+		return time.Minute
+	case Hour:
+		return time.Hour
+	case Day:
+		return day
+	case Week:
+		return 7 * day
+	case Month:
+		return 31 * day
+	default:
+		return 366 * day
+	}
 }
 
 // retryAfter is the Retry-After of a refusal in seconds, 0 for none.

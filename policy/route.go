@@ -81,12 +81,10 @@ func (r *Route) compile() error {
 	case r.Public != "" && len(r.Authenticate) > 0:
 		err = errors.New("public: and authenticate: exclude each other")
 	case r.Cost < 0 || r.Cost > 0 && len(r.Limits) == 0:
-		err = errors.New("cost: is at least 1, and goes with limit:")
+		err = errors.New("cost: is at least 1, and goes with a limit")
 	case r.Public != "" && slices.ContainsFunc(r.Limits, (*Limit).knowsCaller):
 		err = errors.New("a public route knows nobody, so it can be limited per ip or per route alone")
-	case slices.ContainsFunc(r.Limits, func(l *Limit) bool {
-		return l.Rate.Count > 0 && r.Cost > l.Rate.Burst || l.Quota.Count > 0 && r.Cost > l.Quota.Count
-	}):
+	case slices.ContainsFunc(r.Limits, func(l *Limit) bool { return r.Cost > l.most() }):
 		err = errors.New("cost: is more than one of the limits ever allows")
 	case r.Public != "" && demands:
 		err = errors.New("public: and require: exclude each other")

@@ -6,29 +6,29 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 )
 
 // spend charges the limits of the route and of the credential. It comes last of the steps
 // that can refuse, so that only who is let in pays.
-func (e *Engine) spend(ctx context.Context, r *Request, d *Decision) (err error) {
-	charges, err := e.charges(r, d)
-	if err != nil || len(charges) == 0 {
+func (e *Engine) spend(ctx context.Context, r *Request, d *Decision) error {
+	limits, err := e.limitsOf(d)
+	if err != nil || len(limits) == 0 {
 		return err
 	}
-	if d.Balances, err = e.meter.Spend(ctx, charges); err != nil {
+	charges := chargesOf(limits, r, d)
+	balances, err := e.meter.Spend(ctx, charges)
+	if err != nil {
 		return err
 	}
-	var refused *Balance
-	for i := range d.Balances {
-		if b := &d.Balances[i]; !b.Allowed && (refused == nil || b.RetryAfter > refused.RetryAfter) {
-			refused = b
-		}
-	}
-	switch {
-	case refused == nil && len(d.Balances) != len(charges):
+	refused := longestWait(balances)
+	if refused == nil && len(balances) != len(charges) {
 		return errors.New("the meter did not answer for every charge")
+	}
+	d.Balances = balances
+	switch {
 	case refused == nil:
 		return nil
 	case refused.Limit.Quota.Count > 0:
@@ -37,33 +37,52 @@ func (e *Engine) spend(ctx context.Context, r *Request, d *Decision) (err error)
 	return Refuse(RateLimited, "limit %q is reached", refused.Limit.Name)
 }
 
-// charges are those of slots of their own first: they cost a round trip each, and a flood
-// that they refuse should cost no more.
-func (e *Engine) charges(r *Request, d *Decision) ([]Charge, error) {
+// limitsOf are the route's and those that the credential has of its own, each once.
+func (e *Engine) limitsOf(d *Decision) ([]*Limit, error) {
 	limits := d.Route.Limits
-	if d.Identity != nil && len(d.Identity.Limits) > 0 {
-		limits = slices.Clone(limits)
-		for _, name := range d.Identity.Limits {
-			l := e.limits[name]
-			if l == nil {
-				return nil, errors.New("the credential has limit " + name + ", which is not configured")
-			}
-			limits = append(limits, l)
+	if d.Identity == nil || len(d.Identity.Limits) == 0 {
+		return limits, nil
+	}
+	limits = slices.Clone(limits)
+	for _, name := range d.Identity.Limits {
+		l := e.limits[name]
+		switch {
+		case l == nil:
+			return nil, fmt.Errorf("the credential has limit %q, which is not configured", clip(name))
+		case slices.ContainsFunc(limits, func(other *Limit) bool { return other.Name == name }):
+			continue
+		case d.Route.Cost > l.most(): // to wait would be of no use
+			return nil, Refuse(Forbidden, "the credential's limit %q never allows what route %q costs", l.Name, d.Route.Name)
+		}
+		limits = append(limits, l)
+	}
+	return limits, nil
+}
+
+// longestWait is the balance that refuses for the longest, or nil.
+func longestWait(balances []Balance) *Balance {
+	var longest *Balance
+	for i := range balances {
+		if b := &balances[i]; !b.Allowed && (longest == nil || b.RetryAfter > longest.RetryAfter) {
+			longest = b
 		}
 	}
-	if len(limits) == 0 {
-		return nil, nil
-	}
+	return longest
+}
+
+// chargesOf puts the limits whose slot is not the caller's first: each costs a round trip
+// of its own, and a flood that they refuse should cost no more.
+func chargesOf(limits []*Limit, r *Request, d *Decision) []Charge {
 	charges := make([]Charge, 0, len(limits))
-	for _, own := range [...]bool{true, false} {
+	for _, ofCaller := range [...]bool{false, true} {
 		for _, l := range limits {
-			if l.knowsCaller() != own {
+			if l.knowsCaller() == ofCaller {
 				slot, counter := counterOf(l.Per, r, d)
 				charges = append(charges, Charge{Limit: l, Slot: slot, Counter: counter, Cost: max(1, d.Route.Cost)})
 			}
 		}
 	}
-	return charges, nil
+	return charges
 }
 
 // counterOf names the counter of a limit that a request is counted by.

@@ -107,7 +107,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, p *passage) {
 		Rewrite:   func(pr *httputil.ProxyRequest) { g.rewrite(pr, p) },
 		ModifyResponse: func(resp *http.Response) error {
 			observe(resp.StatusCode)
-			cleanResponse(resp, p.decision.RequestID)
+			cleanResponse(resp, p.decision)
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
@@ -123,6 +123,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, p *passage) {
 func (g *Gateway) fail(w http.ResponseWriter, d *policy.Decision, err error) {
 	g.Log.Warn("upstream failed", "request_id", d.RequestID, "route", d.Route.Name, "upstream", d.Route.Upstream, "error", err)
 	w.Header().Set(policy.HeaderRequestID, d.RequestID)
+	d.SetLimitFields(w.Header()) // it was spent all the same
 	policy.Problem{
 		Type: "about:blank", Title: "The upstream did not answer", Status: http.StatusBadGateway, RequestID: d.RequestID,
 	}.Write(w)

@@ -9,11 +9,13 @@ import (
 )
 
 // cleanResponse keeps an upstream from speaking in our name to the client, or to a proxy
-// in front of us, in the head or behind the body.
-func cleanResponse(resp *http.Response, requestID string) {
+// in front of us, in the head or behind the body. Where limits of ours apply, they replace
+// what an upstream says of its own: a client can obey one of the two only.
+func cleanResponse(resp *http.Response, d *policy.Decision) {
 	clean(resp.Header)
 	clean(resp.Trailer)
-	resp.Header[policy.HeaderRequestID] = []string{requestID}
+	resp.Header[policy.HeaderRequestID] = []string{d.RequestID}
+	d.SetLimitFields(resp.Header)
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		resp.Body = &body{resp.Body, resp}
 	}

@@ -23,6 +23,7 @@ type APIKeyOptions struct {
 	Query  string // a parameter of the query, in this very case
 	Cookie string // a cookie, in this very case
 	Format policy.KeyFormat
+	Opaque bool // Keys is also asked about texts that are not of Format: keys of another system
 	Keys   Keys
 }
 
@@ -67,7 +68,7 @@ func (a *APIKey) Authenticate(ctx context.Context, r *policy.Request) (*policy.I
 	if err != nil {
 		return nil, err
 	}
-	if _, err := a.options.Format.Parse(text); err != nil {
+	if err := a.possible(text); err != nil {
 		return nil, policy.Refuse(policy.BadCredential, "key: %v", err)
 	}
 	found, err := a.options.Keys.Identify(ctx, policy.NewSecret(text))
@@ -81,6 +82,15 @@ func (a *APIKey) Authenticate(ctx context.Context, r *policy.Request) (*policy.I
 		return nil, fmt.Errorf("what was found for key %q and consumer %q does not belong together", clip(found.ID), clip(found.ConsumerID))
 	}
 	return found, nil
+}
+
+// possible refuses what nobody can have, which spares the store the question.
+func (a *APIKey) possible(text string) error {
+	if a.options.Opaque && !a.options.Format.OfForm(text) {
+		return a.options.Format.CheckForeign(text)
+	}
+	_, err := a.options.Format.Parse(text)
+	return err
 }
 
 // present reads the key from where it stands.

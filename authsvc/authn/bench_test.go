@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stile-gate/stile/authsvc/store"
 	"github.com/stile-gate/stile/policy"
 )
 
@@ -96,6 +97,21 @@ func BenchmarkAPIKey(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := a.Authenticate(b.Context(), r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkJWTWarmRevocable is a token that was verified before, and of which the store
+// said a moment ago that it is not revoked.
+func BenchmarkJWTWarmRevocable(b *testing.B) {
+	f, r := benchFixture(b)
+	revocations := store.NewRevocations(store.RevocationOptions{
+		Source: store.NewMemory(), Followed: func() bool { return true },
+	})
+	f.jwt.options.Revocations = revocations
+	for b.Loop() {
+		if _, err := f.jwt.Authenticate(b.Context(), r); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -25,7 +25,7 @@ const (
 // registeredClaims lists the names that are read from every token, so that none may
 // stand there in another case.
 func registeredClaims() []string {
-	return []string{"iss", "sub", "aud", "exp", "nbf", "iat", "client_id", "azp"}
+	return []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "client_id", "azp"}
 }
 
 // validity is when a token is good: from nbf and iat, less the skew, until exp.

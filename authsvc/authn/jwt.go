@@ -12,6 +12,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/maypok86/otter/v2"
 
+	"github.com/stile-gate/stile/authsvc/store"
 	"github.com/stile-gate/stile/policy"
 )
 
@@ -33,6 +34,7 @@ type digest = [sha256.Size]byte
 type proof struct {
 	identity   *policy.Identity
 	validity   validity
+	ref        store.TokenRef // what it could be revoked by
 	generation uint64
 }
 
@@ -64,7 +66,8 @@ func NewJWT(o JWTOptions) (*JWT, error) {
 
 // Authenticate answers policy.ErrNoCredential where there is no bearer token,
 // policy.ErrNotMine for a token of another issuer, and an error without a reason
-// (Unavailable) when the issuer's keys cannot be had. The signature is judged before the
+// (Unavailable) when the issuer's keys cannot be had. Whether the token was revoked is
+// asked each time, last. The signature is judged before the
 // dates: Expired is a token that was good once.
 func (j *JWT) Authenticate(ctx context.Context, r *policy.Request) (*policy.Identity, error) {
 	raw, err := j.token(r)
@@ -76,6 +79,9 @@ func (j *JWT) Authenticate(ctx context.Context, r *policy.Request) (*policy.Iden
 		return nil, err
 	}
 	if err := p.validity.check(j.options.Now()); err != nil {
+		return nil, err
+	}
+	if err := j.checkRevoked(ctx, p); err != nil {
 		return nil, err
 	}
 	return p.identity, nil

@@ -37,6 +37,8 @@ type JWTOptions struct {
 	Cookie string // a cookie that may hold the token in place of the bearer header
 	Claims ClaimPaths
 
+	Revocations Revocations // nil when none is ever revoked
+
 	HTTPClient   *http.Client     // for keys; nil for one of our own
 	Now          func() time.Time // nil for time.Now
 	CacheEntries int              // how many verified tokens are remembered; 50,000

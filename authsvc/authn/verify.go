@@ -36,7 +36,11 @@ func (j *JWT) prove(ctx context.Context, raw string) (*proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &proof{identity, validity, generation}, nil
+	ref, err := readTokenRef(j.options.Issuer, claims)
+	if err != nil {
+		return nil, refuse(err)
+	}
+	return &proof{identity, validity, ref, generation}, nil
 }
 
 // verify has go-oidc verify the signature with our keys, and returns the generation of

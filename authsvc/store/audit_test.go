@@ -73,6 +73,8 @@ func (b books) read(ctx context.Context, p redis.Pipeliner, name string) {
 		b.sets[name] = p.ZRange(ctx, name, 0, -1)
 	case strings.HasSuffix(name, "}:keys"):
 		b.sets[name] = p.SMembers(ctx, name)
+	case strings.HasSuffix(name, "}:used"):
+		b.hashes[name], b.expires[name] = p.HGetAll(ctx, name), p.TTL(ctx, name)
 	case strings.HasPrefix(name, "stile:key:") || strings.HasSuffix(name, "}"):
 		b.hashes[name], b.expires[name] = p.HGetAll(ctx, name), p.TTL(ctx, name)
 	default:
@@ -119,6 +121,8 @@ func audit(t *testing.T, r *store.Redis) string {
 			}
 		case fields["state"] == "live":
 			problem = b.auditConsumer(fields, customIDs)
+		case strings.HasSuffix(name, "}:used") && b.hash(strings.TrimSuffix(name, ":used"))["state"] == "gone":
+			problem = "outlives its consumer"
 		}
 		if problem != "" {
 			return name + ": " + problem

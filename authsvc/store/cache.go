@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"hash/maphash"
 	"math"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ type CacheOptions struct {
 	Source Source
 	Static *Static // asked before the source; nil for none
 	Pepper policy.Pepper
+	Old    []policy.Pepper // with which keys may be hashed, too
 
 	Entries         int           // found ones of each kind at most, default 200,000
 	NegativeEntries int           // unknown ones of each kind at most, default 20,000
@@ -62,7 +64,7 @@ func orDefault[T comparable](option *T, value T) {
 type Cache struct {
 	source      Source
 	static      *Static
-	pepper      policy.Pepper
+	peppers     Peppers
 	now         func() time.Time
 	shared      *shared
 	credentials *lookup[digest, policy.Identity]
@@ -73,10 +75,16 @@ type Cache struct {
 func NewCache(o CacheOptions) *Cache {
 	o = o.withDefaults()
 	s := &shared{options: o, epoch: o.Now()}
+	s.forgotten.seed = maphash.MakeSeed()
 	return &Cache{
-		source: o.Source, static: o.Static, pepper: o.Pepper, now: o.Now, shared: s,
-		credentials: newLookup[digest, policy.Identity]("credential", s),
-		consumers:   newLookup[string, policy.Consumer]("consumer", s),
+		source: o.Source, static: o.Static, peppers: Peppers{o.Pepper, o.Old, o.Source}, now: o.Now, shared: s,
+		credentials: newLookup[digest]("credential", s, func(found *policy.Identity) dependence {
+			return dependence{s.forgotten.keyMark(found.ID), s.forgotten.consumerMark(found.ConsumerID)}
+		}),
+		consumers: newLookup[string]("consumer", s, func(found *policy.Consumer) dependence {
+			mark := s.forgotten.consumerMark(found.ID)
+			return dependence{mark, mark}
+		}),
 	}
 }
 
@@ -91,13 +99,14 @@ func (c *Cache) Identify(ctx context.Context, presented policy.Secret) (*policy.
 	if found, ok := c.credentials.remembered(d, c.now()); ok {
 		return found, nil
 	}
-	hash := c.pepper.HashKey(presented)
-	if found := c.static.Identity(hash); found != nil {
-		c.credentials.pin(d, found)
-		return found, nil
+	for hash := range c.peppers.Hashes(presented) {
+		if found := c.static.Identity(hash); found != nil {
+			c.credentials.pin(d, found)
+			return found, nil
+		}
 	}
 	return c.credentials.ask(ctx, d, string(d[:]), func(ctx context.Context) (*policy.Identity, error) {
-		found, err := c.source.Credential(ctx, hash)
+		found, err := c.peppers.Find(ctx, presented)
 		if found == nil || err != nil {
 			return nil, err
 		}
@@ -135,34 +144,53 @@ func (c *Cache) Consumer(ctx context.Context, id string) (*policy.Consumer, erro
 	})
 }
 
-// ForgetKey drops the credential that is the key of an id. A look-up that is under way is not remembered,
-// nor joined by those who ask from now on. It goes through the whole cache: it is for
-// what an administrator does.
+// ForgetKey drops the credential that is the key of an id. A look-up that is under way is
+// not remembered if it finds that key, nor joined by those who ask from now on. It costs the
+// same however much is cached, as do ForgetConsumer and ForgetNegative.
 func (c *Cache) ForgetKey(id string) {
-	c.shared.next()
-	c.credentials.forget(func(_ digest, found *policy.Identity) bool { return found.ID == id })
+	f := &c.shared.forgotten
+	f.add(&f.marks[f.keyMark(id)])
 }
 
 // ForgetConsumer drops a consumer and the credentials that have a copy of it.
 func (c *Cache) ForgetConsumer(id string) {
-	c.shared.next()
-	c.consumers.forget(func(known string, _ *policy.Consumer) bool { return known == id })
-	c.credentials.forget(func(_ digest, found *policy.Identity) bool { return found.ConsumerID == id })
+	f := &c.shared.forgotten
+	f.add(&f.marks[f.consumerMark(id)])
 }
 
 // ForgetNegative drops what is known not to be there: after something was created.
 func (c *Cache) ForgetNegative() {
-	c.shared.next()
-	c.credentials.unknown.InvalidateAll()
-	c.consumers.unknown.InvalidateAll()
+	f := &c.shared.forgotten
+	f.add(&f.unknown)
 }
 
 // ForgetAll drops everything, and with it what could be served while the source is down.
 func (c *Cache) ForgetAll() {
-	c.ForgetNegative()
-	c.credentials.known.InvalidateAll()
-	c.consumers.known.InvalidateAll()
+	f := &c.shared.forgotten
+	f.add(&f.all, &f.unknown)
+	c.credentials.clear()
+	c.consumers.clear()
 }
+
+// Apply forgets what a change made different. Tokens are not kept here.
+func (c *Cache) Apply(change Change) {
+	switch change.Kind {
+	case KeyChanged:
+		c.ForgetKey(change.ID)
+		c.ForgetNegative()
+	case ConsumerChanged:
+		c.ForgetConsumer(change.ID)
+		c.ForgetNegative()
+	case TokenChanged:
+	default:
+		c.ForgetAll()
+	}
+}
+
+// Followed says whether somebody tells this cache what changes: the cache of a store that
+// others change, too, has a Follower. While it is false, what was found is asked for again
+// after 2 s. It is true at first.
+func (c *Cache) Followed(yes bool) { c.shared.unfollowed.Store(!yes) }
 
 // forever is later than any clock.
 const forever = time.Duration(math.MaxInt64)

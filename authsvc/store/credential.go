@@ -7,6 +7,9 @@ import (
 	"github.com/stile-gate/stile/policy"
 )
 
+// KindKey is the kind of policy.Ref that an API key proves; its id is the key's.
+const KindKey = "key"
+
 // Credential is what one look-up by a key's hash finds. Read only once it is handed out.
 type Credential struct {
 	Key      Key
@@ -22,7 +25,7 @@ func (c *Credential) Identity() *policy.Identity {
 		consumer policy.Consumer
 	}{
 		Identity: policy.Identity{
-			Ref:        policy.Ref{Kind: "key", ID: c.Key.ID},
+			Ref:        policy.Ref{Kind: KindKey, ID: c.Key.ID},
 			ConsumerID: c.Key.Consumer,
 			Disabled:   c.Key.Disabled,
 			NotBefore:  c.Key.NotBefore,

@@ -32,6 +32,9 @@ type Key struct {
 
 	Version int64     `json:"version,omitempty"` // from 1, and more with every change; set by the store
 	Created time.Time `json:"created,omitzero"`  // the store's clock says when it is zero
+
+	// LastUsed is to the minute, and a little late. Key and Keys read it, MarkUsed writes it.
+	LastUsed time.Time `json:"last_used,omitzero"`
 }
 
 // Validate answers an *InvalidError that lists all that is wrong, or nil.
@@ -49,7 +52,7 @@ func (k Key) Validate() error {
 		p.add("networks", fmt.Errorf("more than %d", maxList))
 	}
 	for i, n := range k.Networks {
-		if !n.IsValid() || n.Masked() != n {
+		if !n.IsValid() || n.Masked() != n || n.Addr().Is4In6() { // an address is unmapped before it is looked for
 			p.add(fmt.Sprintf("networks[%d]", i), errors.New("an address range such as 192.0.2.0/24, with no bits set behind its length"))
 		}
 	}
@@ -78,6 +81,24 @@ func (k Key) clone() Key {
 	k.Networks = append([]netip.Prefix(nil), k.Networks...)
 	k.NotBefore, k.ExpiresAt, k.Created = plainTime(k.NotBefore), plainTime(k.ExpiresAt), plainTime(k.Created)
 	return k
+}
+
+// changed is k with what an update may replace, and nothing else, as to has it.
+func (k Key) changed(to Key) Key {
+	to.ID, to.Consumer, to.Hash, to.Opaque, to.Lineage, to.Created = k.ID, k.Consumer, k.Hash, k.Opaque, k.Lineage, k.Created
+	to.LastUsed = time.Time{}
+	return to.clone()
+}
+
+// validateChange is Validate for an update, which need not say what it cannot replace.
+func (k Key) validateChange() error {
+	k.Consumer, k.Lineage, k.Created = k.ID, "", time.Time{}
+	k.Hash = policy.PlainKeyHash(policy.NewSecret(""))
+	return k.Validate()
+}
+
+func keyConflict(k Key, stored int64) error {
+	return fmt.Errorf("key %q has version %d, not %d: %w", k.ID, stored, k.Version, ErrConflict)
 }
 
 // plainTime is what every store gives back: UTC, without Go's monotonic clock.

@@ -11,14 +11,22 @@ import (
 // would do for a cluster; what spans several is written in an order that leaves nothing
 // usable behind, wherever it is cut short or meets another write.
 //
-//	stile:key:<hash>                hash    nonce, key (JSON), consumer (JSON), version
+//	stile:key:<hash>                hash    nonce, key (JSON), consumer (JSON), version (of the
+//	                                        consumer), revision (of the key, none for 1), write (nonce)
 //	stile:{c:<consumer>}            hash    state, version, json, custom (nonce), write (nonce)
 //	stile:{c:<consumer>}:keys       set     "<key id> <nonce>"
+//	stile:{c:<consumer>}:used       hash    <key id> to the unix minute of its last use
 //	stile:{c:<consumer>}:claim      string  nonce of a custom id about to be written
 //	stile:ref:key:<key id>          string  "<hash> <consumer> <nonce>"
 //	stile:ref:custom:<custom id>    string  "<consumer> <nonce>"
 //	stile:{sys}:consumers           zset    "<consumer>", score 0
 //	stile:{sys}:keys                zset    "<key id> <nonce>", score 0
+//	stile:revoked:<kind>:<hash>     string  what is revoked, PX: redis_revocations.go
+//	stile:{sys}:audit, …:head       stream and string: redis_audit.go
+//	stile:{sys}:changes             stream  epoch, n, kind, id: the log of changes, about 10,000
+//	stile:{sys}:change-seq          string  n of the last change
+//	stile:{sys}:epoch               string  drawn when the log was begun; with another, n begins anew
+//	stile:{sys}:replicas            hash    <replica> to "<n applied> <unix ms when seen> <host>"
 //
 // A nonce is drawn for each write that spans several slots. It marks all that the write
 // leaves, and nothing is changed or removed but under its own nonce: a writer that was
@@ -57,6 +65,7 @@ const (
 func hashKey(hash string) string          { return "stile:key:" + hash }
 func consumerKey(id string) string        { return "stile:{c:" + id + "}" }
 func consumerKeysKey(id string) string    { return consumerKey(id) + ":keys" }
+func consumerUsedKey(id string) string    { return consumerKey(id) + ":used" }
 func consumerClaimKey(id string) string   { return consumerKey(id) + ":claim" }
 func keyRefKey(id string) string          { return "stile:ref:key:" + id }
 func customRefKey(customID string) string { return "stile:ref:custom:" + customID }

@@ -3,9 +3,9 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,42 +16,34 @@ import (
 // fetchTimeout bounds one question to the source, whoever waits for it.
 const fetchTimeout = time.Second
 
+// unfollowedTTL is how long a found one is good while nobody tells what changes.
+const unfollowedTTL = 2 * time.Second
+
 // shared is what the look-ups of one cache have in common.
 type shared struct {
-	options CacheOptions
-	epoch   time.Time // what the times of entries count from
-	breaker breaker
-
-	// Every invalidation begins a new generation. An answer is remembered only in the
-	// generation in which it was asked for, since it may be older than the invalidation.
-	mu         sync.Mutex
-	generation atomic.Uint64 // written under mu
+	options    CacheOptions
+	epoch      time.Time   // what the times of entries count from
+	unfollowed atomic.Bool // nobody tells what changes
+	forgotten  forgotten
+	breaker    breaker
 }
 
 func (s *shared) sinceEpoch(now time.Time) time.Duration { return now.Sub(s.epoch) }
 
-// next begins a generation. When it returns, no answer of an older one will be stored.
-func (s *shared) next() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.generation.Add(1)
-}
-
-// during runs store if the generation is still the current one.
-func (s *shared) during(generation uint64, store func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.generation.Load() == generation {
-		store()
-	}
-}
-
 // entry is one that was found. Its times count from the cache's epoch: there are many
 // entries, and a time.Time is three words and a pointer.
 type entry[V any] struct {
-	value *V
-	fresh time.Duration // good until then
-	stale time.Duration // good until then while the source fails
+	value      *V
+	fetched    time.Duration
+	fresh      time.Duration // good until then, and for the grace beyond while the source fails
+	generation uint64        // in which it was asked for
+	on         dependence
+}
+
+// absence is one that was not found.
+type absence struct {
+	until      time.Duration
+	generation uint64 // in which it was asked for
 }
 
 // lookup remembers what a source answered for one kind of thing. Unknown ones are kept
@@ -59,16 +51,17 @@ type entry[V any] struct {
 type lookup[K comparable, V any] struct {
 	*shared
 	name    string
+	on      func(*V) dependence
 	known   *otter.Cache[K, entry[V]]
-	unknown *otter.Cache[K, time.Time] // unknown until then
+	unknown *otter.Cache[K, absence]
 	flights singleflight.Group
 }
 
-func newLookup[K comparable, V any](name string, s *shared) *lookup[K, V] {
+func newLookup[K comparable, V any](name string, s *shared, on func(*V) dependence) *lookup[K, V] {
 	return &lookup[K, V]{
-		shared: s, name: name,
+		shared: s, name: name, on: on,
 		known:   otter.Must(&otter.Options[K, entry[V]]{MaximumSize: s.options.Entries}),
-		unknown: otter.Must(&otter.Options[K, time.Time]{MaximumSize: s.options.NegativeEntries}),
+		unknown: otter.Must(&otter.Options[K, absence]{MaximumSize: s.options.NegativeEntries}),
 	}
 }
 
@@ -77,14 +70,15 @@ func (l *lookup[K, V]) count(result string) { l.options.Count(l.name, result) }
 // remembered answers what is known for certain at this time, be it nil; false when the
 // source must be asked.
 func (l *lookup[K, V]) remembered(k K, now time.Time) (*V, bool) {
+	at := l.sinceEpoch(now)
 	if e, ok := l.known.GetIfPresent(k); ok {
-		if l.sinceEpoch(now) < e.fresh {
+		if at < e.fresh && (at-e.fetched < unfollowedTTL || !l.unfollowed.Load()) && !l.forgotten.has(e.generation, e.on) {
 			l.count("hit")
 			return e.value, true
 		}
 		return nil, false
 	}
-	if until, ok := l.unknown.GetIfPresent(k); ok && now.Before(until) {
+	if a, ok := l.unknown.GetIfPresent(k); ok && at < a.until && !l.forgotten.hasUnknown(a.generation) {
 		l.count("negative")
 		return nil, true
 	}
@@ -99,7 +93,8 @@ func (l *lookup[K, V]) ask(ctx context.Context, k K, flight string, source func(
 		l.count("miss")
 		return value, nil
 	}
-	if e, ok := l.known.GetIfPresent(k); ok && l.sinceEpoch(l.options.Now()) < e.stale {
+	if e, ok := l.known.GetIfPresent(k); ok && !l.forgotten.has(e.generation, e.on) &&
+		l.sinceEpoch(l.options.Now())-l.options.StaleGrace < e.fresh {
 		l.count("stale")
 		return e.value, nil
 	}
@@ -113,11 +108,11 @@ func (l *lookup[K, V]) join(ctx context.Context, k K, flight string, source func
 	if err := l.breaker.refuses(l.options.Now()); err != nil {
 		return nil, err
 	}
-	generation := l.generation.Load()
+	generation := l.forgotten.generation.Load()
 	answer := l.flights.DoChan(flight+" "+strconv.FormatUint(generation, 10), func() (any, error) {
 		value, err := l.fetch(context.WithoutCancel(ctx), source)
 		if err == nil {
-			l.during(generation, func() { l.remember(k, value) })
+			l.remember(k, value, generation)
 		}
 		return value, err
 	})
@@ -141,32 +136,32 @@ func (l *lookup[K, V]) fetch(ctx context.Context, source func(context.Context) (
 	return value, err
 }
 
-func (l *lookup[K, V]) remember(k K, value *V) {
-	now := l.options.Now()
+// remember keeps an answer, unless it was forgotten while it was under way.
+func (l *lookup[K, V]) remember(k K, value *V, generation uint64) {
+	at := l.sinceEpoch(l.options.Now())
 	if value == nil {
-		l.known.Invalidate(k)
-		l.unknown.Set(k, now.Add(jitter(l.options.NegativeTTL)))
+		if !l.forgotten.hasUnknown(generation) {
+			l.known.Invalidate(k)
+			l.unknown.Set(k, absence{at + jitter(l.options.NegativeTTL), generation})
+		}
 		return
 	}
-	fresh := l.sinceEpoch(now) + jitter(l.options.TTL)
-	l.unknown.Invalidate(k)
-	l.known.Set(k, entry[V]{value, fresh, fresh + l.options.StaleGrace})
+	if on := l.on(value); !l.forgotten.has(generation, on) {
+		l.unknown.Invalidate(k)
+		l.known.Set(k, entry[V]{value, at, at + jitter(l.options.TTL), generation, on})
+	}
 }
 
 // pin remembers what never changes.
 func (l *lookup[K, V]) pin(k K, value *V) {
 	l.count("hit")
-	l.known.Set(k, entry[V]{value, forever, forever})
+	l.known.Set(k, entry[V]{value: value, fetched: forever, fresh: forever, generation: math.MaxUint64})
 }
 
-// forget drops the found ones that match, of those that were there when the generation
-// began.
-func (l *lookup[K, V]) forget(match func(K, *V) bool) {
-	for k, e := range l.known.All() {
-		if match(k, e.value) {
-			l.known.Invalidate(k)
-		}
-	}
+// clear gives the room of all entries back.
+func (l *lookup[K, V]) clear() {
+	l.known.InvalidateAll()
+	l.unknown.InvalidateAll()
 }
 
 // jitter spreads d by a tenth either way, so that what was fetched together does not

@@ -15,18 +15,23 @@ type Memory struct {
 	Now func() time.Time
 
 	mu        sync.RWMutex
-	consumers map[string]Consumer // by id
-	keys      map[string]Key      // by id
-	byHash    map[string]string   // a key's hash to its id
-	byCustom  map[string]string   // a custom id to the consumer's id
-	versions  map[string]int64    // the last one of each consumer; outlives it
+	consumers map[string]Consumer  // by id
+	keys      map[string]Key       // by id
+	used      map[string]time.Time // when keys were used last, by id
+	byHash    map[string]string    // a key's hash to its id
+	byCustom  map[string]string    // a custom id to the consumer's id
+	versions  map[string]int64     // the last one of each consumer; outlives it
+	meter     counters             // has a lock of its own
+
+	revoked revokedTokens
+	trail   auditTrail
 }
 
 // NewMemory makes an empty store.
 func NewMemory() *Memory {
 	return &Memory{
 		Now:       time.Now,
-		consumers: map[string]Consumer{}, keys: map[string]Key{},
+		consumers: map[string]Consumer{}, keys: map[string]Key{}, used: map[string]time.Time{},
 		byHash: map[string]string{}, byCustom: map[string]string{}, versions: map[string]int64{},
 	}
 }
@@ -148,8 +153,7 @@ func (m *Memory) DeleteConsumer(_ context.Context, id string) error {
 	}
 	for _, key := range m.keys {
 		if key.Consumer == id {
-			delete(m.byHash, key.Hash)
-			delete(m.keys, key.ID)
+			m.drop(key)
 		}
 	}
 	delete(m.byCustom, c.CustomID)

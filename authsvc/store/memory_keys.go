@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // CreateKey stores a new key: ErrExists when its id or hash is taken, ErrNotFound when
@@ -25,8 +26,31 @@ func (m *Memory) CreateKey(_ context.Context, k Key) error {
 	if k.Created.IsZero() {
 		k.Created = m.Now()
 	}
+	k.Version, k.LastUsed = 1, time.Time{}
 	m.keys[k.ID], m.byHash[k.Hash] = k.clone(), k.ID
 	return nil
+}
+
+// UpdateKey replaces all of a key but its hash, consumer, lineage, creation and whether it
+// is opaque: ErrNotFound when there is none, ErrConflict when its version is not k's,
+// unless that is 0.
+func (m *Memory) UpdateKey(_ context.Context, k Key) (Key, error) {
+	if err := k.validateChange(); err != nil {
+		return Key{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old, ok := m.keys[k.ID]
+	if !ok {
+		return Key{}, fmt.Errorf("key %q: %w", k.ID, ErrNotFound)
+	}
+	if k.Version != 0 && k.Version != old.Version {
+		return Key{}, keyConflict(k, old.Version)
+	}
+	k = old.changed(k)
+	k.Version = old.Version + 1
+	m.keys[k.ID] = k
+	return k.clone(), nil
 }
 
 // hashTaken does not say whose the hash is: the same key under two ids is nobody's to know.
@@ -43,6 +67,7 @@ func (m *Memory) Key(_ context.Context, id string) (*Key, error) {
 		return nil, nil
 	}
 	k = k.clone()
+	k.LastUsed = m.used[id]
 	return &k, nil
 }
 
@@ -59,7 +84,9 @@ func (m *Memory) Keys(_ context.Context, consumer, after string, limit int) ([]K
 	}
 	var list []Key
 	for _, id := range page(ids, after, limit) {
-		list = append(list, m.keys[id].clone())
+		k := m.keys[id].clone()
+		k.LastUsed = m.used[id]
+		list = append(list, k)
 	}
 	return list, nil
 }
@@ -72,7 +99,25 @@ func (m *Memory) RevokeKey(_ context.Context, id string) error {
 	if !ok {
 		return fmt.Errorf("key %q: %w", id, ErrNotFound)
 	}
+	m.drop(k)
+	return nil
+}
+
+// drop forgets all of a key. The caller holds the lock.
+func (m *Memory) drop(k Key) {
 	delete(m.byHash, k.Hash)
-	delete(m.keys, id)
+	delete(m.keys, k.ID)
+	delete(m.used, k.ID)
+}
+
+// MarkUsed notes when keys were used last. Keys that are not there are left out.
+func (m *Memory) MarkUsed(_ context.Context, uses []Use) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, u := range uses {
+		if k, ok := m.keys[u.Key]; ok && k.Consumer == u.Consumer && u.At.After(m.used[u.Key]) {
+			m.used[u.Key] = u.At
+		}
+	}
 	return nil
 }

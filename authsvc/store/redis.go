@@ -20,7 +20,8 @@ type Redis struct {
 	// Now is the clock; set it before the first use.
 	Now func() time.Time
 
-	client *redis.Client
+	client     *redis.Client
+	meterClock meterClock
 }
 
 // OpenRedis reads redis://[user:password@]host[:port][/database], or rediss:// for TLS,

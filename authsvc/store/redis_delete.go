@@ -47,7 +47,7 @@ func (r *Redis) eraseConsumer(ctx context.Context, id string) error {
 	if err := r.client.ZRem(ctx, consumersIndex, id).Err(); err != nil {
 		return err
 	}
-	status, err := buryScript.Run(ctx, r.client, keys).Text()
+	status, err := buryScript.Run(ctx, r.client, append(keys, consumerUsedKey(id))).Text()
 	switch {
 	case err != nil:
 		return err

@@ -6,20 +6,32 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stile-gate/stile/policy"
 )
 
-// storedKey is the JSON of a key, which unlike that of Key has the hash.
+// storedKey is the JSON of a key, which unlike that of Key has the hash. The version
+// stands beside it, where scripts can count it.
 type storedKey struct {
 	Key
 	Hash string `json:"hash"`
 }
 
-// decodeKey checks that it is the one that was asked for.
-func decodeKey(hash, text string) (Key, error) {
+func encodeKey(k Key) (string, error) {
+	k.Version, k.LastUsed = 0, time.Time{}
+	text, err := json.Marshal(storedKey{k, k.Hash})
+	if err != nil {
+		return "", fmt.Errorf("encode key %q: %w", k.ID, err)
+	}
+	return string(text), nil
+}
+
+// decodeKey checks that it is the one that was asked for. Revision "" is that of a key
+// that was never changed.
+func decodeKey(hash, text, revision string) (Key, error) {
 	var in storedKey
 	if err := json.Unmarshal([]byte(text), &in); err != nil {
 		return Key{}, fmt.Errorf("key: %w: %w", ErrCorrupt, err)
@@ -27,7 +39,14 @@ func decodeKey(hash, text string) (Key, error) {
 	if in.Hash != hash {
 		return Key{}, fmt.Errorf("key %q is stored under the hash of another: %w", in.ID, ErrCorrupt)
 	}
-	in.Key.Hash = in.Hash
+	in.Key.Hash, in.Version = in.Hash, 1
+	if revision != "" {
+		n, err := strconv.ParseInt(revision, 10, 64)
+		if err != nil || n < 1 {
+			return Key{}, fmt.Errorf("key %q is stored with version %q: %w", in.ID, revision, ErrCorrupt)
+		}
+		in.Version = n
+	}
 	return in.Key, nil
 }
 
@@ -38,15 +57,15 @@ func (r *Redis) Credential(ctx context.Context, hash string) (found *Credential,
 		return nil, nil
 	}
 	defer r.observe("credential", time.Now(), &err)
-	reply, err := r.client.HMGet(ctx, hashKey(hash), "key", "consumer").Result()
+	reply, err := r.client.HMGet(ctx, hashKey(hash), "key", "consumer", "revision").Result()
 	if err != nil {
 		return nil, fmt.Errorf("read credential: %w", err)
 	}
 	text := stringsOf(reply)
-	if len(text) != 2 || text[0] == "" { // none, or only reserved
+	if len(text) != 3 || text[0] == "" { // none, or only reserved
 		return nil, nil
 	}
-	key, err := decodeKey(hash, text[0])
+	key, err := decodeKey(hash, text[0], text[2])
 	if err != nil {
 		return nil, err
 	}
@@ -74,15 +93,15 @@ func (r *Redis) CreateKey(ctx context.Context, k Key) (err error) {
 		k.Created = r.Now()
 	}
 	k = k.clone()
-	text, err := json.Marshal(storedKey{k, k.Hash})
+	text, err := encodeKey(k)
 	if err != nil {
-		return fmt.Errorf("encode key %q: %w", k.ID, err)
+		return err
 	}
 	life := ref{k.Hash, k.Consumer, newNonce()}
 	if err := r.reserve(ctx, k, life); err != nil {
 		return err
 	}
-	if err := r.fill(ctx, k, life, string(text)); err != nil {
+	if err := r.fill(ctx, k, life, text); err != nil {
 		if errors.Is(err, ErrNotFound) {
 			_ = r.endKey(ctx, k.ID, life) // frees the hash; without this it expires
 		}
@@ -218,6 +237,7 @@ func (r *Redis) endKeys(ctx context.Context, consumer string, members []member) 
 				p.SRem(ctx, consumerKeysKey(consumer), m.String())
 			}
 			for _, key := range alive {
+				p.HDel(ctx, consumerUsedKey(consumer), key.id)
 				releaseScript.Eval(ctx, p, []string{keyRefKey(key.id)}, key.String())
 			}
 			return nil

@@ -127,24 +127,27 @@ func (r *Redis) living(ctx context.Context, consumer string, members []member) (
 
 // readKeys leaves out keys that are only reserved.
 func (r *Redis) readKeys(ctx context.Context, alive []namedKey) (list []Key, err error) {
-	cmds, err := r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, key := range alive {
-			p.HMGet(ctx, hashKey(key.hash), "key", "nonce")
+	keys, used := make([]*redis.SliceCmd, len(alive)), make([]*redis.StringCmd, len(alive))
+	_, err = r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, key := range alive {
+			keys[i] = p.HMGet(ctx, hashKey(key.hash), "key", "nonce", "revision")
+			used[i] = p.HGet(ctx, consumerUsedKey(key.consumer), key.id)
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("read keys: %w", err)
 	}
-	for i, cmd := range cmds {
-		text := stringsOf(cmd.(*redis.SliceCmd).Val())
-		if len(text) != 2 || text[0] == "" || text[1] != alive[i].nonce {
+	for i, cmd := range keys {
+		text := stringsOf(cmd.Val())
+		if len(text) != 3 || text[0] == "" || text[1] != alive[i].nonce {
 			continue
 		}
-		k, err := decodeKey(alive[i].hash, text[0])
+		k, err := decodeKey(alive[i].hash, text[0], text[2])
 		if err != nil {
 			return nil, err
 		}
+		k.LastUsed = usedAt(used[i].Val(), k.Created)
 		if k.ID != alive[i].id || k.Consumer != alive[i].consumer {
 			return nil, fmt.Errorf("key %q is stored as %q of consumer %q: %w", alive[i].id, k.ID, k.Consumer, ErrCorrupt)
 		}

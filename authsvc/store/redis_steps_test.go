@@ -56,6 +56,21 @@ func updateFirst(ctx context.Context, r *store.Redis) error {
 	return err
 }
 
+func updateKey(id string, version int64) operation {
+	return func(ctx context.Context, r *store.Redis) error {
+		k := storetest.Key(id, "acme")
+		k.Groups, k.Version = []string{"changed"}, version
+		_, err := r.UpdateKey(ctx, k)
+		return err
+	}
+}
+
+func markUsed(consumer, key string) operation {
+	return func(ctx context.Context, r *store.Redis) error {
+		return r.MarkUsed(ctx, []store.Use{{Consumer: consumer, Key: key, At: storetest.Clock()}})
+	}
+}
+
 // operations begin with the books that seed writes.
 var operations = map[string]operation{
 	"create key":               createKey("k1", "acme", "k1"),
@@ -63,6 +78,9 @@ var operations = map[string]operation{
 	"create key that is there": createKey("k0", "acme", "k0"),
 	"revoke":                   revoke("k0"),
 	"update":                   update("acme", "x"),
+	"update key":               updateKey("k0", 0),
+	"update key version 1":     updateKey("k0", 1),
+	"mark used":                markUsed("acme", "k0"),
 	"update version 1":         updateFirst,
 	"update custom id":         update("acme", "y"),
 	"take custom id":           update("other", "x"),
@@ -131,6 +149,7 @@ func TestRedisReplaced(t *testing.T) {
 	}{
 		"create key":      {createKey("k1", "acme", "k1"), []operation{revoke("k1"), createKey("k1", "acme", "k1")}},
 		"revoke":          {revoke("k0"), []operation{revoke("k0"), createKey("k0", "acme", "k0"), createKey("k1", "acme", "k1")}},
+		"update key":      {updateKey("k0", 0), []operation{revoke("k0"), createKey("k0", "acme", "k0"), createKey("k1", "acme", "k1")}},
 		"update":          {update("acme", "x"), []operation{remove("acme"), create("acme", "x"), createKey("k1", "acme", "k1")}},
 		"custom id":       {update("acme", "y"), []operation{update("acme", ""), update("acme", "y"), createKey("k1", "acme", "k1")}},
 		"delete":          {remove("acme"), []operation{remove("acme"), create("acme", "x"), createKey("k1", "acme", "k1")}},

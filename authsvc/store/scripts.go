@@ -47,6 +47,33 @@ redis.call('PERSIST', KEYS[1])
 return 1
 `)
 
+// updateKeyScript replaces a usable key.
+// KEYS: stile:key:<hash>. ARGV: nonce, write nonce, key, version that it must have or "0".
+// Answers a status and the version as it is now.
+var updateKeyScript = redis.NewScript(`
+local at = redis.call('HMGET', KEYS[1], 'nonce', 'key', 'revision', 'write')
+if at[1] ~= ARGV[1] or not at[2] then return {'missing', ''} end
+local revision = tonumber(at[3] or '1')
+if at[4] == ARGV[2] then return {'ok', tostring(revision)} end
+if ARGV[4] ~= '0' and tonumber(ARGV[4]) ~= revision then return {'conflict', tostring(revision)} end
+redis.call('HSET', KEYS[1], 'key', ARGV[3], 'revision', revision + 1, 'write', ARGV[2])
+return {'ok', tostring(revision + 1)}
+`)
+
+// usedScript notes when keys of a live consumer were used last. A deleted one is not
+// brought back by it.
+// KEYS: consumer, its used. ARGV: key id, minute, key id, minute, …
+var usedScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], 'state') ~= 'live' then return 0 end
+for i = 1, #ARGV, 2 do
+  local at = redis.call('HGET', KEYS[2], ARGV[i])
+  if not at or tonumber(at) < tonumber(ARGV[i + 1]) then
+    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+  end
+end
+return 1
+`)
+
 // pushScript gives a key, usable or reserved, a newer copy of its consumer.
 // KEYS: stile:key:<hash>. ARGV: nonce, consumer, version.
 var pushScript = redis.NewScript(`
@@ -135,7 +162,7 @@ return {c[2], c[3], redis.call('SMEMBERS', KEYS[2])}
 
 // buryScript ends a deletion. The version stays for a day, so that one that a client
 // read before cannot be taken for one of a new consumer of the same id.
-// KEYS: consumer, its keys. Answers a status: 'kept' when keys are left, 'live' when
+// KEYS: consumer, its keys, its used. Answers a status: 'kept' when keys are left, 'live' when
 // another has ended the deletion and there is a new consumer of the same id.
 var buryScript = redis.NewScript(`
 local state = redis.call('HGET', KEYS[1], 'state')
@@ -144,6 +171,7 @@ if state ~= 'leaving' then return 'gone' end
 if redis.call('SCARD', KEYS[2]) > 0 then return 'kept' end
 redis.call('HSET', KEYS[1], 'state', 'gone')
 redis.call('HDEL', KEYS[1], 'json', 'custom', 'write')
+redis.call('DEL', KEYS[3])
 redis.call('EXPIRE', KEYS[1], 86400)
 return 'gone'
 `)

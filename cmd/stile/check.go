@@ -24,7 +24,7 @@ func loadProgram(path string, open func(*config.Config, *metrics) (books, error)
 	if err != nil {
 		return nil, append(problems, c.Problem(c.At("store"), "%v", err))
 	}
-	prog, more := compile(c, parts{store: books, metrics: m, log: slog.New(slog.DiscardHandler)}, nil)
+	prog, more := compile(c, parts{store: books, meter: newMeter(books, m), metrics: m, log: slog.New(slog.DiscardHandler)}, nil)
 	return prog, append(problems, more...)
 }
 

@@ -111,14 +111,25 @@ func (c *adminClient) call(ctx context.Context, method, path string, in, out any
 	return nil
 }
 
+// refusedError is an answer that is not a good one, in words.
+type refusedError struct {
+	status int
+	text   string
+}
+
+func (e *refusedError) Error() string { return e.text }
+
 // refusedCall puts a problem document into words.
 func refusedCall(resp *http.Response, text []byte) error {
 	var p policy.Problem
-	if json.Unmarshal(text, &p) != nil || p.Title == "" {
-		return fmt.Errorf("the admin API answered %s", resp.Status)
+	refused := &refusedError{status: resp.StatusCode}
+	switch {
+	case json.Unmarshal(text, &p) != nil || p.Title == "":
+		refused.text = "the admin API answered " + resp.Status
+	case p.Detail == "":
+		refused.text = fmt.Sprintf("%s (%d)", p.Title, p.Status)
+	default:
+		refused.text = p.Detail
 	}
-	if p.Detail == "" {
-		return fmt.Errorf("%s (%d)", p.Title, p.Status)
-	}
-	return errors.New(p.Detail)
+	return refused
 }

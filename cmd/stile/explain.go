@@ -83,7 +83,7 @@ func explainHere(ctx context.Context, path string, q authsvc.Question) (policy.E
 	if err != nil {
 		return policy.Explanation{}, &misuseError{err}
 	}
-	d := prog.engine.Decide(ctx, r)
+	d := prog.dry.Decide(ctx, r)
 	return policy.Explain(r, &d).Mask(policy.KeyFormat{Prefix: prog.config.Keys.Prefix}), nil
 }
 

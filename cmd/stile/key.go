@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -14,16 +13,34 @@ import (
 	"github.com/stile-gate/stile/policy"
 )
 
-// keyDoc is a key as the admin API shows it; Text only in the answer to its creation.
-type keyDoc struct {
-	ID        string   `json:"id"`
-	Text      string   `json:"key,omitempty"`
-	Consumer  string   `json:"consumer"`
+// keyFields is what can be said of any key, and changed.
+type keyFields struct {
 	Name      string   `json:"name,omitempty"`
 	Scopes    []string `json:"scopes,omitempty"`
+	Groups    []string `json:"groups,omitempty"`
+	Routes    []string `json:"routes,omitempty"`
+	Networks  []string `json:"networks,omitempty"`
+	Limits    []string `json:"limits,omitempty"`
+	NotBefore string   `json:"not_before,omitempty"`
 	ExpiresAt string   `json:"expires_at,omitempty"`
-	Created   string   `json:"created,omitempty"`
-	Declared  bool     `json:"declared,omitempty"`
+	Disabled  bool     `json:"disabled,omitempty"`
+}
+
+// keyDoc is a key as the admin API shows it; Text only in the answer to its creation.
+type keyDoc struct {
+	ID       string `json:"id"`
+	Text     string `json:"key,omitempty"`
+	Consumer string `json:"consumer"`
+	keyFields
+	Opaque     bool   `json:"opaque,omitempty"`
+	Lineage    string `json:"lineage,omitempty"`
+	ReplacedBy string `json:"replaced_by,omitempty"`
+	Version    int64  `json:"version,omitempty"`
+	Created    string `json:"created,omitempty"`
+	LastUsed   string `json:"last_used,omitempty"`
+	Declared   bool   `json:"declared,omitempty"`
+	Replaces   string `json:"replaces,omitempty"`       // in the answer to a rotation
+	Until      string `json:"replaces_until,omitempty"` // when the one that it replaces ends
 }
 
 type keyPage struct {
@@ -31,14 +48,33 @@ type keyPage struct {
 	Next string   `json:"next,omitempty"`
 }
 
-func keyHead() []string { return []string{"ID", "CONSUMER", "NAME", "SCOPES", "EXPIRES", "CREATED"} }
+func keyHead() []string {
+	return []string{"ID", "CONSUMER", "NAME", "STATUS", "SCOPES", "EXPIRES", "LAST USED", "CREATED"}
+}
 
 func (k keyDoc) row() []string {
 	created := k.Created
 	if k.Declared {
 		created = "declared in the file"
 	}
-	return []string{k.ID, k.Consumer, k.Name, strings.Join(k.Scopes, " "), k.ExpiresAt, created}
+	return []string{k.ID, k.Consumer, k.Name, k.status(time.Now()), strings.Join(k.Scopes, " "), k.ExpiresAt, k.LastUsed, created}
+}
+
+// status is one word: what keeps the key from being used before what is only to be known.
+func (k keyDoc) status(now time.Time) string {
+	begin, _ := time.Parse(time.RFC3339, k.NotBefore)
+	end, err := time.Parse(time.RFC3339, k.ExpiresAt)
+	switch {
+	case k.Disabled:
+		return "disabled"
+	case err == nil && !now.Before(end):
+		return "expired"
+	case now.Before(begin):
+		return "not yet"
+	case k.ReplacedBy != "":
+		return "rotating"
+	}
+	return "active"
 }
 
 // printKey shows a key that was just made so that it cannot be overlooked.
@@ -46,58 +82,17 @@ func (p printer) printKey(k *keyDoc) error {
 	if p.json || k.Text == "" {
 		return p.print(k, keyHead(), k.row())
 	}
-	_, err := fmt.Fprintf(p.w, "%s\n\nKey %s of consumer %s. It is shown this once; only its hash is kept.\n", k.Text, k.ID, k.Consumer)
+	_, err := fmt.Fprintf(p.w, "%s\n\nKey %s of consumer %s. It is shown this once; only its hash is kept.\n", k.Text, k.ID, plainText(k.Consumer))
+	if err == nil && k.Replaces != "" {
+		_, err = fmt.Fprintf(p.w, "It replaces key %s, which is good until %s.\n", plainText(k.Replaces), plainText(k.Until))
+	}
 	return err
 }
 
 func newKey() *cobra.Command {
-	cmd := group("key", "API keys of consumers", keyCreate(), keyListVerb(), keyShow(), keyRevoke(), keyHash())
+	cmd := group("key", "API keys of consumers", keyCreate(), keyUpdate(), keyRotate(), keyRevoke(), keyListVerb(), keyShow(), keyHash())
 	adminFlags(cmd)
 	return cmd
-}
-
-func keyCreate() *cobra.Command {
-	var in struct {
-		Consumer  string   `json:"consumer"`
-		Name      string   `json:"name,omitempty"`
-		Scopes    []string `json:"scopes,omitempty"`
-		ExpiresAt string   `json:"expires_at,omitempty"`
-	}
-	var expires string
-	cmd := &cobra.Command{
-		Use: "create --consumer ID", Short: "Create a key, and show it this once", Args: takes(0, "no arguments; the consumer goes into --consumer"),
-		Example: `  stile key create --consumer acme --scope orders:read --expires 2160h`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if in.Consumer == "" {
-				return &misuseError{errors.New("whose key? Say --consumer ID")}
-			}
-			at, err := expiry(expires)
-			if err != nil {
-				return err
-			}
-			in.ExpiresAt = at
-			return callAndPrint(cmd, http.MethodPost, "/v1/keys", in, &keyDoc{})
-		},
-	}
-	cmd.Flags().StringVar(&in.Consumer, "consumer", "", "id of the consumer that the key is for")
-	cmd.Flags().StringVar(&in.Name, "name", "", "what it is for, in your words")
-	cmd.Flags().StringSliceVar(&in.Scopes, "scope", nil, "scope; may be given more than once")
-	cmd.Flags().StringVar(&expires, "expires", "", "when it ends: a duration (2160h) or a time (2027-01-31T00:00:00Z); never when left out")
-	return cmd
-}
-
-// expiry reads a duration from now or an RFC 3339 time.
-func expiry(text string) (string, error) {
-	if text == "" {
-		return "", nil
-	}
-	if d, err := time.ParseDuration(text); err == nil && d > 0 {
-		return time.Now().Add(d).UTC().Format(time.RFC3339), nil
-	}
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return at.UTC().Format(time.RFC3339), nil
-	}
-	return "", &misuseError{fmt.Errorf("--expires %q is neither a duration such as 2160h nor a time such as 2027-01-31T00:00:00Z", text)}
 }
 
 func keyListVerb() *cobra.Command {
@@ -125,15 +120,6 @@ func keyShow() *cobra.Command {
 		Use: "show ID", Short: "Show one key, without its secret", Args: takes(1, "the key's ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return callAndPrint(cmd, http.MethodGet, "/v1/keys/"+url.PathEscape(args[0]), nil, &keyDoc{})
-		},
-	}
-}
-
-func keyRevoke() *cobra.Command {
-	return &cobra.Command{
-		Use: "revoke ID", Short: "Revoke a key for good", Args: takes(1, "the key's ID"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return callAndPrint(cmd, http.MethodDelete, "/v1/keys/"+url.PathEscape(args[0]), nil, nil)
 		},
 	}
 }

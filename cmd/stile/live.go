@@ -47,6 +47,9 @@ func (l *live) load() {
 
 // force puts a program in force, with the log level that it asks for.
 func (l *live) force(next *program) {
+	if l.replica != nil {
+		next.cache.Followed(l.replica.followed.Load())
+	}
 	l.current.Store(next)
 	_ = l.level.UnmarshalText([]byte(next.config.Log.Level)) // the loader has checked it
 	select {
@@ -108,3 +111,6 @@ func (l *live) warmOnce(ctx context.Context) (all bool) {
 	}
 	return all
 }
+
+// unused hears why the last uses of keys could not be written.
+func (l *live) unused(err error) { l.log.Warn("last uses of keys are not written", "error", err) }

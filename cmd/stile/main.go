@@ -36,7 +36,7 @@ func main() {
 
 func newRoot() *cobra.Command {
 	root := group("stile", "The consumer layer for proxies that stay stateless",
-		newServe(), newDemo(), newCheck(), newExplain(), newConsumer(), newKey(), newHealth(), newVersion())
+		newServe(), newDemo(), newCheck(), newExplain(), newConsumer(), newKey(), newToken(), newAudit(), newImport(), newHealth(), newVersion())
 	root.Long = `Stile answers Traefik (forwardAuth), nginx (auth_request) and Caddy (forward_auth) about
 each request, from API keys and JWTs, with consumers and keys in Redis or in memory.
 

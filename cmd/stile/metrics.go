@@ -19,6 +19,9 @@ type metrics struct {
 	cached    map[[2]string]prometheus.Counter // of cache, by its labels: found anew, each would cost a look-up's time
 	store     *prometheus.HistogramVec
 	storeUp   prometheus.Gauge
+	limits    *prometheus.CounterVec
+	followed  prometheus.Gauge
+	lag       prometheus.Histogram
 	upstream  *prometheus.CounterVec
 	upstreamT *prometheus.HistogramVec
 }
@@ -45,21 +48,29 @@ func newMetrics() *metrics {
 		storeUp: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "stile_store_up", Help: "1 when the last store operation or probe succeeded.",
 		}),
+		followed: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "stile_changes_followed", Help: "1 while what other replicas change is heard of, or none is; 0 when caches are asked anew after 2 s.",
+		}),
+		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "stile_change_lag_seconds", Help: "Age of a change when it was applied here, by the store's clock.", Buckets: fastBuckets(),
+		}),
+		limits:    counter("stile_limit_requests_total", "Questions to counters of limits: exact or leased, or while the store is down local, allowed or error.", "result"),
 		upstream:  counter("stile_upstream_requests_total", "Requests that the gateway passed on, by status.", "upstream", "target", "code"),
 		upstreamT: histogram("stile_upstream_duration_seconds", "Time until an upstream's response head.", prometheus.DefBuckets, "upstream"),
 	}
 	m.storeUp.Set(1)
+	m.followed.Set(1)
 	m.reloads.WithLabelValues("ok")
 	m.reloads.WithLabelValues("failed")
 	m.cached = map[[2]string]prometheus.Counter{}
-	for _, cache := range []string{"credential", "consumer"} {
+	for _, cache := range []string{"credential", "consumer", "revocation"} {
 		for _, result := range []string{"hit", "miss", "negative", "stale", "error"} {
 			m.cached[[2]string{cache, result}] = m.cache.WithLabelValues(cache, result)
 		}
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.decisions, m.duration, m.reloads, m.cache, m.store, m.storeUp, m.upstream, m.upstreamT,
+		m.decisions, m.duration, m.reloads, m.cache, m.store, m.storeUp, m.limits, m.followed, m.lag, m.upstream, m.upstreamT,
 	)
 	return m
 }
@@ -80,6 +91,17 @@ func (m *metrics) countCache(cache, result string) {
 	}
 	m.cache.WithLabelValues(cache, result).Inc()
 }
+
+func (m *metrics) countLimit(result string) { m.limits.WithLabelValues(result).Inc() }
+
+func (m *metrics) follows(yes bool) {
+	m.followed.Set(0)
+	if yes {
+		m.followed.Set(1)
+	}
+}
+
+func (m *metrics) observeChange(lag time.Duration) { m.lag.Observe(lag.Seconds()) }
 
 func (m *metrics) observeUpstream(upstream, target string, code int, took time.Duration) {
 	m.upstream.WithLabelValues(upstream, target, strconv.Itoa(code)).Inc()

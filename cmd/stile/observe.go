@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/stile-gate/stile/authsvc/store"
 	"github.com/stile-gate/stile/policy"
 )
 
@@ -19,6 +20,7 @@ type observer struct {
 	metrics *metrics
 	log     *decisionLog // nil when decisions are not logged
 	keys    policy.KeyFormat
+	used    *store.LastUsed // nil for none
 
 	mu   sync.RWMutex
 	seen map[kind]*series
@@ -47,6 +49,9 @@ func (o *observer) Decide(ctx context.Context, r *policy.Request) policy.Decisio
 	s := o.series(r, &d)
 	s.count.Inc()
 	s.duration.Observe(took.Seconds())
+	if o.used != nil && d.Allowed() && d.Identity != nil && d.Identity.Kind == store.KindKey {
+		o.used.Touch(d.Identity.ConsumerID, d.Identity.ID, start)
+	}
 	if o.log != nil && s.level >= o.log.level.Level() {
 		o.write(s, r, &d, start.Add(took), took)
 	}

@@ -28,9 +28,13 @@ import (
 type program struct {
 	config   *config.Config
 	engine   *policy.Engine
+	dry      *policy.Engine // the same, for explain: it counts nothing
+	limits   map[string]*policy.Limit
+	attempts *policy.Attempts // nil for none
 	declared *store.Static
 	cache    *store.Cache
 	tokens   map[string]*authn.JWT // by the authenticator's name
+	revoked  *store.Revocations    // tokens; outlives a reload
 	auth     http.Handler
 	proxy    http.Handler
 	admin    http.Handler
@@ -39,6 +43,9 @@ type program struct {
 // parts outlive a reload.
 type parts struct {
 	store     books
+	meter     *store.Meter // of store
+	used      *store.LastUsed
+	replica   *replica // nil where no other process shares the store
 	metrics   *metrics
 	log       *slog.Logger
 	level     *slog.LevelVar // of log and decisions
@@ -50,7 +57,12 @@ type parts struct {
 type books interface {
 	authsvc.ConsumerBooks
 	authsvc.KeyBooks
+	authsvc.TokenBooks
+	authsvc.AuditBooks
 	store.Source
+	store.RevocationSource
+	store.UseBooks
+	counter
 	Ping(context.Context) error
 	Close() error
 }
@@ -96,7 +108,7 @@ func loadConfig(path string) (*config.Config, config.Problems) {
 // compile makes a program of a configuration. What the old one (nil at first) has learnt
 // is kept where its options are the same: proved tokens, keys of issuers, cached keys.
 func compile(c *config.Config, p parts, old *program) (*program, config.Problems) {
-	prog := &program{config: c, tokens: map[string]*authn.JWT{}}
+	prog := &program{config: c, tokens: map[string]*authn.JWT{}, revoked: revocationsOf(p, old)}
 	if err := prog.remember(p, old); err != nil {
 		return nil, config.Problems{c.Problem(c.At("consumers"), "%v", err)}
 	}
@@ -105,9 +117,15 @@ func compile(c *config.Config, p parts, old *program) (*program, config.Problems
 	if err != nil {
 		problems = append(problems, c.Problem(c.At("hosts"), "%v", err))
 	}
-	engine, faults := policy.NewEngine(policy.Options{
-		Routes: routesOf(c, byName), Directory: prog.cache, Hosts: hosts, Carriers: carriersOf(c),
-	})
+	prog.limits, prog.attempts = limitsOf(c, old), attemptsOf(c, old)
+	options := policy.Options{
+		Routes: routesOf(c, byName, prog.limits), Directory: prog.cache, Hosts: hosts, Carriers: carriersOf(c),
+		Limits: sorted(prog.limits), Meter: p.meter,
+	}
+	if prog.attempts != nil { // else the interface would not be nil
+		options.Throttle = prog.attempts
+	}
+	engine, faults := policy.NewEngine(options)
 	for _, fault := range faults {
 		problems = append(problems, c.RouteProblem(fault))
 	}
@@ -115,7 +133,7 @@ func compile(c *config.Config, p parts, old *program) (*program, config.Problems
 		problems.Sort()
 		return nil, problems
 	}
-	prog.engine = engine
+	prog.engine, prog.dry = engine, engine.Dry(peek{p.meter})
 	prog.face(p)
 	return prog, problems
 }
@@ -132,10 +150,32 @@ func (prog *program) remember(p parts, old *program) (err error) {
 		return err
 	}
 	prog.cache = store.NewCache(store.CacheOptions{
-		Source: p.store, Static: prog.declared, Pepper: policy.Pepper(c.Keys.Pepper),
+		Source: p.store, Static: prog.declared, Pepper: policy.Pepper(c.Keys.Pepper), Old: oldPeppers(c),
 		Entries: c.Cache.Entries, TTL: c.Cache.TTL, StaleGrace: written(c.Cache.StaleGrace), Count: p.metrics.countCache,
 	})
 	return nil
+}
+
+func oldPeppers(c *config.Config) []policy.Pepper {
+	old := make([]policy.Pepper, len(c.Keys.OldPeppers))
+	for i, p := range c.Keys.OldPeppers {
+		old[i] = policy.Pepper(p)
+	}
+	return old
+}
+
+func limitNames(c *config.Config) []string {
+	names := slices.AppendSeq(make([]string, 0, len(c.Limits)), maps.Keys(c.Limits))
+	slices.Sort(names)
+	return names
+}
+
+func routeNames(c *config.Config) []string {
+	names := make([]string, len(c.Routes))
+	for i, r := range c.Routes {
+		names[i] = r.Name
+	}
+	return names
 }
 
 // declaredBooks are the consumers and keys that the file itself declares.
@@ -165,13 +205,13 @@ func (prog *program) authenticators(old *program) (map[string]policy.NamedAuthen
 		named := policy.NamedAuthenticator{Name: name, Scheme: policy.Bearer}
 		var err error
 		if a.JWT != nil {
-			prog.tokens[name], err = tokens(name, a.JWT, old)
+			prog.tokens[name], err = tokens(name, a.JWT, prog.revoked, old)
 			named.Authenticator = prog.tokens[name]
 		} else {
 			named.Scheme = policy.APIKey
 			named.Authenticator, err = authn.NewAPIKey(authn.APIKeyOptions{
 				Header: a.APIKey.Header, Query: a.APIKey.Query, Cookie: a.APIKey.Cookie,
-				Format: policy.KeyFormat{Prefix: c.Keys.Prefix}, Keys: prog.cache,
+				Format: policy.KeyFormat{Prefix: c.Keys.Prefix}, Opaque: a.APIKey.Opaque, Keys: prog.cache,
 			})
 		}
 		if err != nil {
@@ -184,7 +224,7 @@ func (prog *program) authenticators(old *program) (map[string]policy.NamedAuthen
 
 // tokens keeps an authenticator whose options are as they were, with the keys and proved
 // tokens that it holds.
-func tokens(name string, j *config.JWT, old *program) (*authn.JWT, error) {
+func tokens(name string, j *config.JWT, revoked authn.Revocations, old *program) (*authn.JWT, error) {
 	if old != nil {
 		if before := old.config.Authenticators[name].JWT; before != nil && reflect.DeepEqual(before, j) {
 			return old.tokens[name], nil
@@ -197,6 +237,8 @@ func tokens(name string, j *config.JWT, old *program) (*authn.JWT, error) {
 		TTL:        j.JWKSTTL,
 		MinRefresh: j.JWKSMinRefresh,
 		MaxStale:   written(j.JWKSStale),
+
+		Revocations: revoked,
 	})
 }
 
@@ -209,15 +251,18 @@ func written(d time.Duration) time.Duration {
 	return d
 }
 
-func routesOf(c *config.Config, byName map[string]policy.NamedAuthenticator) []policy.Route {
+func routesOf(c *config.Config, byName map[string]policy.NamedAuthenticator, limits map[string]*policy.Limit) []policy.Route {
 	routes := make([]policy.Route, len(c.Routes))
 	for i, r := range c.Routes {
 		routes[i] = policy.Route{
 			Name: r.Name, Match: r.Match, Public: r.Public, Encoded: r.Encoded, Upstream: r.Upstream,
-			Require: policy.Require(r.Require),
+			Require: policy.Require(r.Require), Cost: int64(r.Cost),
 		}
 		for _, name := range r.Authenticate {
 			routes[i].Authenticate = append(routes[i].Authenticate, byName[name])
+		}
+		for _, name := range r.Limit {
+			routes[i].Limits = append(routes[i].Limits, limits[name])
 		}
 	}
 	return routes
@@ -246,7 +291,7 @@ func ownPorts(c *config.Config) []uint16 {
 // face puts the skins around the engine.
 func (prog *program) face(p parts) {
 	c := prog.config
-	decider := &observer{next: prog.engine, metrics: p.metrics, keys: policy.KeyFormat{Prefix: c.Keys.Prefix}}
+	decider := &observer{next: prog.engine, metrics: p.metrics, used: p.used, keys: policy.KeyFormat{Prefix: c.Keys.Prefix}}
 	if c.Log.Decisions {
 		decider.log = p.decisions
 	}
@@ -259,10 +304,13 @@ func (prog *program) face(p parts) {
 		Decider: decider, Trust: c.Trust, Upstreams: upstreams, Hidden: prog.engine.Hidden(),
 		Transport: p.transport, Log: p.log, Observe: p.metrics.observeUpstream,
 	}
+	written, wait := p.written()
 	prog.admin = (&authsvc.Admin{
-		Consumers: p.store, Keys: p.store, Declared: prog.declared, Local: prog.cache, Decider: prog.engine,
-		Format: policy.KeyFormat{Prefix: c.Keys.Prefix}, Pepper: policy.Pepper(c.Keys.Pepper),
+		Consumers: written, Keys: written, Wait: wait, Declared: prog.declared, Local: prog.cache, Decider: prog.dry,
+		Format: policy.KeyFormat{Prefix: c.Keys.Prefix}, Pepper: policy.Pepper(c.Keys.Pepper), Old: oldPeppers(c),
+		Routes: routeNames(c), Limits: limitNames(c),
 		Tokens: tokenHashes(c), Now: time.Now, Log: p.log,
+		Revocations: written, Issuers: issuersOf(c), Announce: prog.announceToken, Audit: p.store,
 	}).Handler()
 }
 

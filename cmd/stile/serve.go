@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stile-gate/stile/authsvc"
+	"github.com/stile-gate/stile/authsvc/store"
 	"github.com/stile-gate/stile/cmd/stile/config"
 	"github.com/stile-gate/stile/proxy"
 )
@@ -111,6 +113,7 @@ func newServer(c *config.Config, problems config.Problems, path string, logTo io
 	if p.store, err = openStore(c, p.metrics); err != nil {
 		return nil, c.Problem(c.At("store"), "%v", err)
 	}
+	p.meter, p.used, p.replica = newMeter(p.store, p.metrics), store.NewLastUsed(p.store), newReplica(p.store)
 	s.live = &live{parts: p, path: path, changed: make(chan struct{}, 1)}
 	prog, more := compile(c, p, nil)
 	if err := more.Err(); err != nil {
@@ -190,6 +193,12 @@ func (s *server) run(ctx context.Context) error {
 	}
 	go s.live.warm(ctx)
 	go s.ready.watch(ctx)
+	var kept sync.WaitGroup // what writes to the store once more at the end
+	kept.Go(func() { s.live.meter.Run(ctx) })
+	kept.Go(func() { s.live.used.Run(ctx, s.live.unused) })
+	if s.live.replica != nil {
+		kept.Go(func() { s.live.replica.follow(ctx, s.live) })
+	}
 	if s.live.path != "" {
 		go s.follow(ctx)
 	}
@@ -199,6 +208,8 @@ func (s *server) run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.drain()
+	cancel()
+	kept.Wait() // as long as the store is open
 	return err
 }
 

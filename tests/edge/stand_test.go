@@ -69,11 +69,14 @@ func eachLane(t *testing.T, test func(*testing.T, *stand)) {
 	}
 }
 
-func newStand(t testing.TB, l lane) *stand {
+// newStand starts what a lane needs. Of the configuration, the old text of each pair is
+// replaced by the new one.
+func newStand(t testing.TB, l lane, replacements ...string) *stand {
 	t.Helper()
 	id, key := policy.KeyFormat{}.New()
 	s := &stand{lane: l, key: key.Reveal(), keyID: id, upstream: servers.Upstream(t), redis: servers.Redis(t)}
-	s.stile = servers.Stile(t, s.configuration(t, policy.PlainKeyHash(key)))
+	yaml := s.configuration(t, policy.PlainKeyHash(key))
+	s.stile = servers.Stile(t, strings.NewReplacer(replacements...).Replace(yaml))
 	s.addr = l.open(t, s)
 	t.Cleanup(func() {
 		if strings.Contains(s.stile.Log(), s.key) {
@@ -88,7 +91,8 @@ func (s *stand) addresses(more ...string) []string {
 	return append([]string{stileAddress, s.stile.Auth, appAddress, s.upstream.Addr}, more...)
 }
 
-// configuration is deploy/stile.yaml and a consumer.
+// configuration is deploy/stile.yaml and a consumer, without a throttle: most tests guess
+// more than a client may.
 func (s *stand) configuration(t testing.TB, hash string) string {
 	t.Helper()
 	text, err := os.ReadFile(deployed("stile.yaml"))
@@ -99,6 +103,7 @@ func (s *stand) configuration(t testing.TB, hash string) string {
 		stileAddress, "@AUTH@", "127.0.0.1:9180", "@ADMIN@", "redis://127.0.0.1:6379/0", "redis://"+s.redis.Addr,
 	).Replace(string(text))
 	yaml += fmt.Sprintf(`
+throttle: off
 consumers:
   - id: acme
     username: Acme Ltd

@@ -45,7 +45,7 @@ var (
 
 // cases is the whole table.
 func cases() []call {
-	return slices.Concat(targetCases(), ambiguousTargetCases(), hostCases(), methodCases(), credentialCases(), headerCases())
+	return slices.Concat(targetCases(), ambiguousTargetCases(), hostCases(), methodCases(), credentialCases(), headerCases(), limitCases())
 }
 
 func TestEverySkinDecidesAlike(t *testing.T) {

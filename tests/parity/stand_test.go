@@ -45,7 +45,7 @@ func (b books) Identify(_ context.Context, key policy.Secret) (*policy.Identity,
 	if hash == b.lost {
 		return nil, errors.New("the store is out of reach")
 	}
-	return b.Static.Identity(hash), nil
+	return b.Identity(hash), nil
 }
 
 func (b books) Consumer(_ context.Context, id string) (*policy.Consumer, error) {
@@ -160,7 +160,8 @@ func engine(t *testing.T) *policy.Engine {
 		t.Fatal(err)
 	}
 	e, errs := policy.NewEngine(policy.Options{
-		Routes: []policy.Route{
+		Meter: meter{}, Throttle: throttle{},
+		Routes: append(limitedRoutes(partner), []policy.Route{
 			{Name: "front", Match: "/{$}", Public: "for a test"},
 			{Name: "open", Match: "/open/", Public: "for a test"},
 			{Name: "me", Match: "/@me/{x}", Public: "for a test"},
@@ -179,7 +180,7 @@ func engine(t *testing.T) *policy.Engine {
 			{Name: "admin-host", Match: "admin.test/", Authenticate: []policy.NamedAuthenticator{partner}},
 			{Name: "tenants", Match: "*.tenant.test/", Public: "for a test"},
 			{Name: "tenants-admin", Match: "*.tenant.test/admin/", Authenticate: []policy.NamedAuthenticator{partner}},
-		},
+		}...),
 		Directory: known, Hosts: hosts,
 		Carriers: []policy.Carrier{{Header: "X-Api-Key", Hide: true}, {Cookie: "stile_key", Hide: true}, {Query: "api_key", Hide: true}},
 	})

@@ -42,8 +42,8 @@ func (s Seen) Values(name string) []string {
 
 // Recorder is an upstream that remembers each request and then answers: GET and the like
 // with JSON of what came, a body with the same body, a path that ends in /events with two
-// events, of which the second waits for Proceed, and a WebSocket upgrade with 101 and an
-// echo of every byte.
+// events, of which the second waits for Proceed, one that ends in /ratelimit with limits of
+// its own, and a WebSocket upgrade with 101 and an echo of every byte.
 type Recorder struct {
 	Addr string
 
@@ -148,6 +148,9 @@ func (r *Recorder) one(conn net.Conn, buf *bufio.Reader) error {
 		return echo(conn, buf, req.Header.Get("Sec-WebSocket-Key"))
 	case strings.HasSuffix(req.URL.Path, "/events"):
 		return r.events(conn)
+	case strings.HasSuffix(req.URL.Path, "/ratelimit"):
+		_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nRateLimit: \"app\";r=7;t=7\r\nRateLimit-Policy: \"app\";q=7;w=7\r\nContent-Length: 0\r\n\r\n")
+		return err
 	case len(body) > 0:
 		return answer(conn, "200 OK", "application/octet-stream", body, true)
 	}

@@ -238,6 +238,7 @@ func TestDeployedTraefikTellsNoLies(t *testing.T) {
 		"allowEncodedSlash: false":         "else /public/..%2Fadmin gets as far as us",
 		"allowEncodedBackSlash: false":     "as the slash",
 		"allowEncodedPercent: false":       "as the slash",
+		"- X-Credential-Status":            "as X-Consumer-ID",
 		"- X-Consumer-ID":                  "else a client's own would reach the upstream of a public route",
 		"- X-Anonymous-Consumer":           "as X-Consumer-ID",
 		"- X-Authenticated-Scope":          "as X-Consumer-ID",

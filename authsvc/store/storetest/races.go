@@ -70,6 +70,33 @@ func testConcurrentConditionalUpdates(t *testing.T, s Store) {
 	}
 }
 
+func testConcurrentKeyUpdates(t *testing.T, s Store) {
+	mustCreate(t, s, Consumer("acme"))
+	mustCreateKey(t, s, Key("k1", "acme"))
+	const writers, each = 6, 5
+	together(writers, func(i int) {
+		for j := range each {
+			for {
+				k := credential(t, s, "k1").Key
+				k.Groups = append(k.Groups, strconv.Itoa(i)+"-"+strconv.Itoa(j))
+				_, err := s.UpdateKey(t.Context(), k)
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, store.ErrConflict) {
+					t.Error(err)
+					return
+				}
+			}
+		}
+	})
+	k := credential(t, s, "k1").Key
+	slices.Sort(k.Groups)
+	if len(slices.Compact(k.Groups)) != writers*each || k.Version != writers*each+1 {
+		t.Errorf("an update was lost: %+v", k)
+	}
+}
+
 func testConcurrentCreations(t *testing.T, s Store) {
 	var consumers, keys atomic.Int32
 	together(16, func(i int) {

@@ -5,6 +5,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -25,7 +26,9 @@ type Store interface {
 	CreateKey(context.Context, store.Key) error
 	Key(ctx context.Context, id string) (*store.Key, error)
 	Keys(ctx context.Context, consumer, after string, limit int) ([]store.Key, error)
+	UpdateKey(context.Context, store.Key) (store.Key, error)
 	RevokeKey(ctx context.Context, id string) error
+	MarkUsed(context.Context, []store.Use) error
 	Ping(context.Context) error
 	Close() error
 }
@@ -48,11 +51,17 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 		{"key is refused", testKeyRefused},
 		{"keys are paged", testKeyPages},
 		{"revoke", testRevoke},
+		{"key is updated", testUpdateKey},
+		{"key is not updated", testUpdateKeyRefused},
+		{"key is rotated", testRotateKey},
+		{"key is not rotated", testRotateKeyRefused},
+		{"last use", testLastUse},
 		{"copies follow", testCopiesFollow},
 		{"invalid", testInvalid},
 		{"nothing is shared", testNothingShared},
 		{"concurrent updates", testConcurrentUpdates},
 		{"concurrent conditional updates", testConcurrentConditionalUpdates},
+		{"concurrent updates of a key", testConcurrentKeyUpdates},
 		{"concurrent creations", testConcurrentCreations},
 		{"concurrent custom ids", testConcurrentCustomIDs},
 		{"keys of a consumer that goes", testKeysOfDeletedConsumer},
@@ -70,7 +79,7 @@ func Consumer(id string, groups ...string) store.Consumer {
 
 // Key makes a key to store, with the hash of Secret(id).
 func Key(id, consumer string) store.Key {
-	return store.Key{ID: id, Consumer: consumer, Hash: Hash(id), Name: "key " + id, Scopes: []string{"orders:read"}, Created: Clock()}
+	return store.Key{ID: id, Consumer: consumer, Hash: Hash(id), Name: "key " + id, Scopes: []string{"orders:read"}, Created: Clock(), Version: 1}
 }
 
 // Secret is the key whose hash Key has.
@@ -127,7 +136,7 @@ func consumer(t *testing.T, s Store, id string) *store.Consumer {
 
 func equal(t *testing.T, what string, got, want any) {
 	t.Helper()
-	if diff := cmp.Diff(want, got, cmpopts.EquateErrors()); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.EquateErrors(), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }

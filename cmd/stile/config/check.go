@@ -21,6 +21,8 @@ func (c *Config) check(r *report) {
 	c.checkPepper(r)
 	c.checkSettings(r)
 	c.checkAuthenticators(r)
+	c.checkLimits(r)
+	c.checkThrottle(r)
 	c.checkRoutes(r)
 	c.checkUpstreams(r)
 	c.checkUnused(r)
@@ -84,15 +86,7 @@ func (c *Config) checkSettings(r *report) {
 	if path := at("keys", "prefix"); !isPrefix(c.Keys.Prefix) && !r.unsure(path) {
 		r.errorf(path, "keys.prefix: must be 1 to 16 letters and digits")
 	}
-	if r.has(at("keys", "pepper")) {
-		version, secret := at("keys", "pepper", "version"), at("keys", "pepper", "secret")
-		if c.Keys.Pepper.Version < 1 && !r.unsure(version) {
-			r.errorf(version, "keys.pepper.version: must be a number from 1")
-		}
-		if len(c.Keys.Pepper.Secret.Reveal()) < minSecret && !r.unsure(secret) {
-			r.errorf(secret, "keys.pepper.secret: must have 16 bytes or more")
-		}
-	}
+	c.checkPeppers(r)
 	levels := []string{"debug", "info", "warn", "error"}
 	if path := at("log", "level"); !slices.Contains(levels, c.Log.Level) && !r.unsure(path) {
 		r.errorf(path, "log.level: %s is none of %s%s", r.quote(path), strings.Join(levels, ", "), r.didYouMean(path, levels))

@@ -32,6 +32,8 @@ type Config struct {
 	Log   Log           `yaml:"log"`
 
 	Authenticators map[string]Authenticator `yaml:"authenticators"` // by name
+	Limits         map[string]Limit         `yaml:"limits"`         // by name
+	Throttle       Throttle                 `yaml:"throttle"`
 	Routes         []Route                  `yaml:"routes"`
 	Upstreams      map[string]Upstream      `yaml:"upstreams"` // by name
 	Consumers      []Consumer               `yaml:"consumers"` // a seed; the rest lives in the store
@@ -61,6 +63,9 @@ type Cache struct {
 type Keys struct {
 	Prefix string `yaml:"prefix"` // 1 to 16 letters and digits, default policy.DefaultKeyPrefix
 	Pepper Pepper `yaml:"pepper"` // none by default
+
+	// OldPeppers is those that keys of before are hashed with, tried in this order, and then none.
+	OldPeppers []Pepper `yaml:"old_peppers"`
 }
 
 // Pepper converts to a policy.Pepper.
@@ -104,7 +109,8 @@ type APIKey struct {
 	Header string `yaml:"header"` // default X-API-Key when none of the three is named
 	Query  string `yaml:"query"`
 	Cookie string `yaml:"cookie"`
-	Hide   bool   `yaml:"hide"` // the key must not reach an upstream, default true
+	Hide   bool   `yaml:"hide"`   // the key must not reach an upstream, default true
+	Opaque bool   `yaml:"opaque"` // keys that were imported from another system are accepted, too
 }
 
 // Carrier is the same in the terms of a decision.
@@ -147,6 +153,8 @@ type Route struct {
 	Public       string         `yaml:"public"`       // why there is no Authenticate
 	Require      Require        `yaml:"require"`
 	Encoded      policy.Encoded `yaml:"encoded"`  // a list of names
+	Limit        []string       `yaml:"limit"`    // names of limits
+	Cost         int            `yaml:"cost"`     // what a request takes of each limit; 0 for 1
 	Upstream     string         `yaml:"upstream"` // set on every route where Listen.Proxy is
 }
 
@@ -198,6 +206,7 @@ func (c *Config) setDefaults() {
 	c.Cache = Cache{Entries: 200_000, TTL: 30 * time.Second, StaleGrace: 5 * time.Minute}
 	c.Keys.Prefix = policy.DefaultKeyPrefix
 	c.Log = Log{Level: "info", Decisions: true}
+	c.Throttle.setDefaults()
 }
 
 func (k *APIKey) setDefaults() { k.Hide = true }

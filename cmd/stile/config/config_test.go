@@ -40,7 +40,8 @@ func mustParse(t *testing.T, text string, environ ...string) *config.Config {
 func diff(want, got any) string {
 	return cmp.Diff(want, got, cmpopts.IgnoreUnexported(config.Config{}),
 		cmp.Comparer(func(a, b policy.Secret) bool { return a.Reveal() == b.Reveal() }),
-		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }))
+		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+		cmp.Comparer(func(a, b policy.ClaimPath) bool { return a.String() == b.String() }))
 }
 
 func TestDesignLoads(t *testing.T) {
@@ -60,6 +61,17 @@ func TestDesignLoads(t *testing.T) {
 		},
 		Admin: config.Admin{Token: "sha256:" + hash("a")},
 		Log:   config.Log{Level: "info", Decisions: true},
+		Limits: map[string]config.Limit{
+			"burst": {
+				Rate: policy.Rate{Count: 60, Period: time.Minute, Burst: 60}, Burst: 20,
+				Per: policy.Per{Kind: policy.PerConsumer}, Mode: "exact", OnStoreError: "local",
+			},
+			"monthly": {
+				Quota: policy.Quota{Count: 100_000, Period: policy.Month, Anchor: 1},
+				Per:   policy.Per{Kind: policy.PerConsumer}, Mode: "exact", OnStoreError: "local",
+			},
+		},
+		Throttle: config.Throttle{Failures: policy.Rate{Count: 60, Period: time.Minute, Burst: 60}, Burst: 60},
 		Authenticators: map[string]config.Authenticator{
 			"partner": {APIKey: &config.APIKey{Header: "X-API-Key", Hide: true}},
 			"staff": {JWT: &config.JWT{
@@ -80,7 +92,7 @@ func TestDesignLoads(t *testing.T) {
 				Name: "orders-read", Match: "GET api.example.com/v1/orders/{path...}",
 				Authenticate: []string{"partner", "staff", "device"},
 				Require:      config.Require{Groups: []string{"partners", "staff"}, Scopes: []string{"orders:read"}},
-				Encoded:      policy.EncodedSlash, Upstream: "orders",
+				Encoded:      policy.EncodedSlash, Limit: []string{"burst", "monthly"}, Cost: 2, Upstream: "orders",
 			},
 		},
 		Upstreams: map[string]config.Upstream{

@@ -79,6 +79,8 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, f field) {
 	case t.Kind() == reflect.Pointer:
 		v.Set(reflect.New(t.Elem()))
 		d.value(n, v.Elem(), f)
+	case t == reflect.TypeFor[Throttle]() && n.Kind == yaml.ScalarNode && n.Value == "off":
+		v.SetZero()
 	case t.Kind() == reflect.Struct:
 		d.options(n, v, f)
 	case t.Kind() == reflect.Map:

@@ -33,6 +33,7 @@ func (c *Config) checkRoutes(r *report) {
 			r.errorf(path, "needs match:")
 		}
 		c.checkDemands(r, path, route, authenticators)
+		c.checkRouteLimits(r, path, route)
 		c.checkRouteUpstream(r, path, route, upstreams)
 	}
 }

@@ -33,6 +33,12 @@ func scalarForm(t reflect.Type) string {
 		return "a network such as 10.0.0.0/8, or an address"
 	case reflect.TypeFor[*url.URL]():
 		return "a URL"
+	case reflect.TypeFor[policy.Rate]():
+		return "a rate such as 60/min"
+	case reflect.TypeFor[policy.Quota]():
+		return "a quota such as 100000/month"
+	case reflect.TypeFor[policy.Per]():
+		return "consumer, key, ip, route or claim:<path>"
 	}
 	return ""
 }
@@ -50,6 +56,8 @@ func expected(t reflect.Type) string {
 		return "a list of strings"
 	case t.Kind() == reflect.Slice:
 		return "a list of mappings"
+	case t == reflect.TypeFor[Throttle]():
+		return "a mapping or off"
 	}
 	return "a mapping"
 }
@@ -128,6 +136,15 @@ func parseScalar(text string, v reflect.Value) error {
 		*p = policy.NewSecret(text)
 	case *netip.Prefix:
 		*p, err = parseNetwork(text)
+		return err
+	case *policy.Rate:
+		*p, err = parseRate(text)
+		return err
+	case *policy.Quota:
+		*p, err = parseQuota(text)
+		return err
+	case *policy.Per:
+		*p, err = parsePer(text)
 		return err
 	case *bool:
 		if *p = text == "true"; !*p && text != "false" {

@@ -145,6 +145,8 @@ func (s *source) owner(path []step) (name string, rest []step) {
 		name = "authenticator " + quote(path[1].name)
 	case "upstreams":
 		name = "upstream " + quote(path[1].name)
+	case "limits":
+		name = "limit " + quote(path[1].name)
 	default:
 		return "", path
 	}

@@ -1,0 +1,202 @@
+package store
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/singleflight"
+)
+
+// revokedTimeout bounds one question about a token: a request waits for it, and goes on
+// without an answer.
+const revokedTimeout = 250 * time.Millisecond
+
+// RevocationSource is what Revocations asks: a store.
+type RevocationSource interface {
+	Revoked(ctx context.Context, t TokenRef) (bool, error)
+}
+
+// RevocationOptions says whom to ask and how long an answer may be remembered. A zero
+// bound or time is its default.
+type RevocationOptions struct {
+	Source RevocationSource
+
+	Entries int           // answers that are remembered at most, default 100,000
+	Known   int           // announced revocations that are remembered at most, default 10,000
+	TTL     time.Duration // how long an answer is good, ±10 %, default 30s
+	Alone   time.Duration // the same while changes are not followed, default 2s
+	// Followed tells whether Apply hears of every revocation now. It is asked for each
+	// token, so it must be cheap. Nil for never.
+	Followed func() bool
+
+	Now func() time.Time // time.Now by default
+	// Count hears of every question: "hit", "miss", or "error" when the store could not be
+	// asked. Nil for none.
+	Count func(result string)
+}
+
+func (o RevocationOptions) withDefaults() RevocationOptions {
+	orDefault(&o.Entries, 100_000)
+	orDefault(&o.Known, 10_000)
+	orDefault(&o.TTL, 30*time.Second)
+	orDefault(&o.Alone, 2*time.Second)
+	if o.Followed == nil {
+		o.Followed = func() bool { return false }
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Count == nil {
+		o.Count = func(string) {}
+	}
+	return o
+}
+
+// Revocations stands before a store's revocation list, in this process alone. It knows
+// revocations that were announced, and remembers for a while what the store said. While
+// the store cannot be asked, tokens go on, but those that it knows to be revoked.
+type Revocations struct {
+	options RevocationOptions
+	epoch   time.Time // what the times of answers count from
+	known   *knownRevocations
+	answers *otter.Cache[digest, answer]
+	flights singleflight.Group
+	breaker breaker
+	// generation counts how often everything was forgotten. An answer is good only in the
+	// generation in which it was asked for: it may be older than what was missed.
+	generation atomic.Uint64
+}
+
+// answer is what the store said of one token.
+type answer struct {
+	fresh      time.Duration // good until then
+	alone      time.Duration // good until then while changes are not followed
+	generation uint64
+	applied    uint64 // how many announced revocations it was held against
+	revoked    bool
+}
+
+// NewRevocations knows and remembers nothing yet. It starts nothing that would have to be
+// stopped.
+func NewRevocations(o RevocationOptions) *Revocations {
+	o = o.withDefaults()
+	return &Revocations{
+		options: o, epoch: o.Now(), known: newKnownRevocations(o.Known),
+		answers: otter.Must(&otter.Options[digest, answer]{MaximumSize: o.Entries}),
+	}
+}
+
+// Revoked tells whether a token was revoked. Its error, which is rare, means that what the
+// store holds cannot be read; a store that cannot be asked is no error.
+func (r *Revocations) Revoked(ctx context.Context, t TokenRef) (bool, error) {
+	if t.hashed == nil {
+		t = t.Hashed()
+	}
+	a, ok := r.answers.GetIfPresent(t.hashed.whole)
+	if ok && a.applied == r.known.applied.Load() && r.good(a) {
+		r.options.Count("hit")
+		return a.revoked, nil
+	}
+	return r.judge(ctx, t, a)
+}
+
+func (r *Revocations) good(a answer) bool {
+	until := a.fresh
+	if !r.options.Followed() {
+		until = a.alone
+	}
+	return a.generation == r.generation.Load() && r.options.Now().Sub(r.epoch) < until
+}
+
+// judge holds a token against what was announced, then against what the store says. The
+// last answer (zero for none) stands in when it is good, or when it was yes and the store
+// is silent: a revocation does not end before its tokens do.
+func (r *Revocations) judge(ctx context.Context, t TokenRef, last answer) (bool, error) {
+	applied := r.known.applied.Load()
+	switch {
+	case r.known.end(t):
+		r.options.Count("hit")
+		return true, nil
+	case last != (answer{}) && r.good(last):
+		r.options.Count("hit")
+		last.applied = applied
+		r.answers.Set(t.hashed.whole, last)
+		return last.revoked, nil
+	}
+	is, err := r.ask(ctx, t, applied)
+	switch {
+	case errors.Is(err, ErrCorrupt):
+		r.options.Count("error")
+		return false, err
+	case err != nil:
+		r.options.Count("error")
+		return last.revoked || r.known.end(t), nil
+	}
+	r.options.Count("miss")
+	return is || r.known.end(t), nil // one may have been announced meanwhile
+}
+
+// ask asks the store, once for all who ask about one token at a time. The token was held
+// against so many announced revocations.
+func (r *Revocations) ask(ctx context.Context, t TokenRef, applied uint64) (bool, error) {
+	if err := r.breaker.refuses(r.options.Now()); err != nil {
+		return false, err
+	}
+	generation := r.generation.Load()
+	flight := hex.EncodeToString(t.hashed.whole[:]) + " " + strconv.FormatUint(generation, 10)
+	result := r.flights.DoChan(flight, func() (any, error) {
+		is, err := r.fetch(context.WithoutCancel(ctx), t)
+		if err == nil {
+			r.remember(t, answer{revoked: is, generation: generation, applied: applied})
+		}
+		return is, err
+	})
+	select {
+	case got := <-result:
+		return got.Val.(bool), got.Err
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+}
+
+func (r *Revocations) fetch(ctx context.Context, t TokenRef) (bool, error) {
+	leave, err := r.breaker.enter(r.options.Now())
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, revokedTimeout)
+	defer cancel()
+	is, err := r.options.Source.Revoked(ctx, t)
+	leave(r.options.Now(), err)
+	return is, err
+}
+
+func (r *Revocations) remember(t TokenRef, a answer) {
+	now := r.options.Now().Sub(r.epoch)
+	a.fresh, a.alone = now+jitter(r.options.TTL), now+jitter(r.options.Alone)
+	r.answers.Set(t.hashed.whole, a)
+}
+
+// Apply hears of a revocation by the id that Revocation.ID gave it: from then on its tokens
+// are refused, without asking. An id that it cannot read makes it ask about every token
+// again.
+func (r *Revocations) Apply(id string) {
+	m, err := parseMark(id)
+	if err != nil {
+		r.ForgetAll()
+		return
+	}
+	// What was pushed out is the store's to say, in whose answers it may not be yet.
+	if pushedOut := r.known.add(m, r.options.Now()); pushedOut.After(r.options.Now().Add(-2 * r.options.TTL)) {
+		r.ForgetAll()
+	}
+}
+
+// ForgetAll asks about every token again: when announcements may have been missed. What is
+// known to be revoked stays so.
+func (r *Revocations) ForgetAll() { r.generation.Add(1) }
