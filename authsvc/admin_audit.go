@@ -60,7 +60,7 @@ func audited[In, Out any](a *Admin, r *http.Request, in In, call func(context.Co
 	rec.Detail = joined(rec.Detail, fieldsOf(in))
 	attempt, err := a.Audit.AppendAudit(r.Context(), rec)
 	if err != nil {
-		return out, fmt.Errorf("nothing was changed, for the audit cannot be written: %s", err) // whatever it was, a failure of ours
+		return out, fmt.Errorf("nothing was changed, for the audit cannot be written: %s", err) //nolint:errorlint // whatever it was, a failure of ours
 	}
 	out, err = call(r.Context(), r, in)
 	rec.Outcome, rec.Detail = outcomeOf(err), ""

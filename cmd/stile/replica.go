@@ -61,12 +61,15 @@ func (r *replica) wait(ctx context.Context) ([]string, error) {
 	return slow, err
 }
 
-// written is the store as the admin API changes it, and how it waits until all know.
-func (p parts) written() (interface {
+// changeable is a store as the admin API changes it.
+type changeable interface {
 	authsvc.ConsumerBooks
 	authsvc.KeyBooks
 	authsvc.TokenBooks
-}, authsvc.Waiter) {
+}
+
+// written is the store for those who change it, and how they wait until all know.
+func (p parts) written() (changeable, authsvc.Waiter) {
 	if p.replica == nil {
 		return p.store, nil
 	}
