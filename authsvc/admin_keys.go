@@ -2,6 +2,7 @@ package authsvc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -47,6 +48,12 @@ func (a *Admin) createKey(ctx context.Context, _ *http.Request, in keyInput) (ke
 	}
 	err = a.Keys.CreateKey(ctx, key)
 	a.Local.ForgetNegative()
+	if errors.Is(err, store.ErrUnannounced) {
+		// Others may take it for unknown for some seconds yet. To fail would keep its text from
+		// everybody, for it is shown this once.
+		a.Log.WarnContext(ctx, "a new key could not be announced", "key", key.ID, "error", err)
+		err = nil
+	}
 	return keyCreated{key, text.Reveal()}, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -43,13 +44,18 @@ type Announced struct {
 	Books
 	to   Announcer
 	last atomic.Int64
+
+	// In turn, so that last is of the last one: it need not be the highest number, since a
+	// log that was lost begins anew.
+	turn sync.Mutex
 }
 
 // Announce puts an announcer behind a store's writes.
 func Announce(books Books, to Announcer) *Announced { return &Announced{Books: books, to: to} }
 
 // Last is the number of the last change that was announced here, 0 before the first. When
-// that is applied, so is every change that was announced before.
+// that is applied, so is every change that was announced before, unless the log was lost
+// meanwhile: then replicas forget everything.
 func (a *Announced) Last() int64 { return a.last.Load() }
 
 // announce tells of a write that ended with an error or nil, and answers that with its own.
@@ -57,6 +63,8 @@ func (a *Announced) announce(ctx context.Context, c Change, written error) error
 	if written != nil && unchanged(written) {
 		return written
 	}
+	a.turn.Lock()
+	defer a.turn.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), announceTime)
 	defer cancel()
 	n, err := a.to.Announce(ctx, c)
@@ -66,8 +74,7 @@ func (a *Announced) announce(ctx context.Context, c Change, written error) error
 		}
 		return fmt.Errorf("%w: %w", ErrUnannounced, err)
 	}
-	for last := a.last.Load(); n > last && !a.last.CompareAndSwap(last, n); last = a.last.Load() {
-	}
+	a.last.Store(n)
 	return written
 }
 

@@ -118,3 +118,25 @@ func TestAnnouncedFailures(t *testing.T) {
 		})
 	}
 }
+
+// The log was lost, and counts from the beginning: waiting for the old number would never end.
+func TestAnnouncedLastAfterLoss(t *testing.T) {
+	server := storetest.StartRedis(t)
+	r := openRedis(t, server)
+	a := store.Announce(r, r)
+	fill(t, r, 3)
+	for _, id := range []string{"k000", "k001"} {
+		if err := a.RevokeKey(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.Client().FlushAll(t.Context())
+	if _, err := a.CreateConsumer(t.Context(), storetest.Consumer("acme")); err != nil {
+		t.Fatal(err)
+	}
+	follow(t, r, store.FollowerOptions{})
+	if a.Last() != 1 {
+		t.Errorf("the last one is %d", a.Last())
+	}
+	waitApplied(t, r, a.Last())
+}

@@ -280,12 +280,11 @@ func TestRevocationIDs(t *testing.T) {
 	hash := strings.Split(id, ":")[1]
 	r := newRevocationRig(t, nil)
 	token := storetest.Token("t1", "bob", "")
-	asked := int64(0)
 	for _, id := range []string{"", "jti", "jti:" + hash, "jti:" + hash + ":1", "sub:" + hash, "sub:" + hash + ":x", "sub:" + hash[1:] + ":1", "sub:" + hash + "0:1", "xyz:" + hash, "jti:" + strings.Repeat("zz", 32)} {
 		before := r.asked.Load()
 		r.Apply(id)
 		r.is(id, token, false)
-		asked = r.asked.Load() - before
+		asked := r.asked.Load() - before
 		if readable := id == "jti:"+hash; readable != (asked == 0) && before > 0 {
 			t.Errorf("after %q, the store was asked %d times", id, asked)
 		}

@@ -90,6 +90,9 @@ func markRotated(ctx context.Context, books RotationBooks, old Key, r Rotation) 
 	if err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
 		return marked, err
 	}
+	if errors.Is(err, ErrUnannounced) { // it is marked; until they hear of it, others only keep it for longer
+		return marked, nil
+	}
 	if found, again := books.Key(context.WithoutCancel(ctx), old.ID); again == nil && found != nil && found.ReplacedBy == r.ID {
 		return *found, nil
 	}

@@ -47,10 +47,10 @@ func (l *live) load() {
 
 // force puts a program in force, with the log level that it asks for.
 func (l *live) force(next *program) {
-	if l.replica != nil {
-		next.cache.Followed(l.replica.followed.Load())
-	}
 	l.current.Store(next)
+	if l.replica != nil {
+		l.replica.tell(next)
+	}
 	_ = l.level.UnmarshalText([]byte(next.config.Log.Level)) // the loader has checked it
 	select {
 	case l.changed <- struct{}{}:

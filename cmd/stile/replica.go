@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,9 @@ import (
 type replica struct {
 	store     *store.Redis
 	announced *store.Announced
-	followed  atomic.Bool // all changes up to now are heard
+
+	mu       sync.Mutex
+	followed atomic.Bool // all changes up to now are heard; written under mu
 }
 
 // newReplica is nil for a store that is not shared.
@@ -36,8 +39,7 @@ func (r *replica) follow(ctx context.Context, l *live) {
 		Apply: l.apply,
 		Reset: l.forgetAll,
 		Healthy: func(yes bool) {
-			r.followed.Store(yes)
-			l.current.Load().cache.Followed(yes)
+			r.note(yes, l)
 			if yes {
 				l.log.Info("changes are followed")
 			} else {
@@ -49,6 +51,21 @@ func (r *replica) follow(ctx context.Context, l *live) {
 		Failed: func(err error) { l.log.Debug("changes cannot be followed", "error", err) },
 	})
 	follower.Run(ctx)
+}
+
+// note remembers whether changes are followed, and tells the cache in force.
+func (r *replica) note(yes bool, l *live) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.followed.Store(yes)
+	l.current.Load().cache.Followed(yes)
+}
+
+// tell tells the cache of a program that has just come into force.
+func (r *replica) tell(prog *program) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	prog.cache.Followed(r.followed.Load())
 }
 
 // wait answers which replicas have not applied all that was announced here so far.
