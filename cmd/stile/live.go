@@ -40,8 +40,8 @@ func (l *live) load() {
 		l.log.Error("configuration not reloaded; the old one stays in force", "file", l.path, "error", err.Error())
 		return
 	}
+	l.metrics.reloads.WithLabelValues("ok").Inc() // first, so that who sees the new one in force finds it counted
 	l.force(next)
-	l.metrics.reloads.WithLabelValues("ok").Inc()
 	l.log.Info("configuration reloaded", "file", l.path, "routes", len(next.config.Routes))
 }
 
