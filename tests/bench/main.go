@@ -90,7 +90,7 @@ func microBenchmarks(ctx context.Context) error {
 	for _, b := range []struct{ pkg, pattern string }{
 		{"./policy", "DecideAPIKey|Match"},
 		{"./authsvc/authn", "JWT|RSA|APIKey"},
-		{"./authsvc/store", "Cache"},
+		{"./authsvc/store", "CredentialWarm|Spend|BareEvalsha"},
 	} {
 		out, err := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", b.pattern, "-benchmem", b.pkg).CombinedOutput()
 		if err != nil {
