@@ -96,6 +96,9 @@ func decode(r *http.Request, in any) error {
 	if err := checkNames(body); err != nil {
 		return badCall("the body is not what this call takes: %v", err)
 	}
+	if bytes.Equal(bytes.TrimSpace(body), []byte("null")) { // which would decode to an object with nothing in it
+		return badCall("the body is not what this call takes: null")
+	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(in); err != nil {

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
 // checkNames refuses an object that says a name twice: encoding/json takes the last of
 // them, other programs the first. In the outermost, whose names are ours, case is no
-// difference either, since encoding/json takes ID for id.
+// difference either, since encoding/json takes ID for id. It refuses zero times, too.
 func checkNames(body []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	var open []jsonScope
@@ -22,6 +23,9 @@ func checkNames(body []byte) error {
 		}
 		if err != nil {
 			return err
+		}
+		if at, ok := token.(string); ok && isZeroTime(at) {
+			return fmt.Errorf("%q is what programs write for no time at all; leave it out, or say when", at)
 		}
 		delim, _ := token.(json.Delim)
 		if delim == '}' || delim == ']' {
@@ -40,6 +44,13 @@ func checkNames(body []byte) error {
 			open = append(open, jsonScope{})
 		}
 	}
+}
+
+// isZeroTime tells the time that Go cannot tell from none: an end that was meant to be long
+// ago would become no end.
+func isZeroTime(text string) bool {
+	at, err := time.Parse(time.RFC3339, text)
+	return err == nil && at.IsZero()
 }
 
 // jsonScope is an object or an array that has begun.

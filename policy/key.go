@@ -85,6 +85,37 @@ func (f KeyFormat) Mask(text string) string {
 	return text[:shown] + "…" + f.Mask(text[end:])
 }
 
+// MaskPath is Mask for a path as it came: a key in it is taken out, too, when some of its
+// characters are escaped. Then the path is shown without its escapes.
+func (f KeyFormat) MaskPath(path string) string {
+	if plain := unescape(path); plain != path {
+		if masked := f.Mask(plain); masked != plain {
+			return masked
+		}
+	}
+	return f.Mask(path)
+}
+
+// unescape decodes every escape, and those that come of it, as far as they go.
+func unescape(text string) string {
+	for strings.Contains(text, "%") {
+		var b strings.Builder
+		for i := 0; i < len(text); i++ {
+			if c, ok := escapeAt(text, i); ok {
+				b.WriteByte(c)
+				i += 2
+			} else {
+				b.WriteByte(text[i])
+			}
+		}
+		if b.Len() == len(text) {
+			return text
+		}
+		text = b.String()
+	}
+	return text
+}
+
 func checksum(text string) (out [keyCheckLength]byte) {
 	var room [64]byte // keeps a common key off the heap
 	sum := crc32.ChecksumIEEE(append(room[:0], text...))

@@ -106,7 +106,7 @@ func (o *observer) write(s *series, r *policy.Request, d *policy.Decision, at ti
 		l.some("trace_id", traceID(r.Header["Traceparent"]))
 		l.some("method", o.keys.Mask(r.Method))
 		l.some("host", r.Host)
-		l.some("path", o.keys.Mask(r.RawPath()))
+		l.some("path", o.keys.MaskPath(r.RawPath()))
 		if r.ClientIP.IsValid() {
 			l.address("client_ip", r.ClientIP)
 		}
