@@ -69,9 +69,9 @@ const (
 // LimitMode says how exact a limit is.
 type LimitMode string
 
-// Exact asks the store about each request. LocalSync decides in the process and tells the
-// store ten times a second, so several processes may together exceed it by what each
-// allowed meanwhile.
+// Exact asks the store about each request. LocalSync decides in the process by leases that it
+// draws from the store ten times a second. A quota stays exact; a rate can be exceeded for a
+// moment, by the leases that are outstanding when its bucket has filled up again.
 const (
 	Exact     LimitMode = "exact"
 	LocalSync LimitMode = "local_sync"

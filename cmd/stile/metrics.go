@@ -59,7 +59,6 @@ func newMetrics() *metrics {
 		upstreamT: histogram("stile_upstream_duration_seconds", "Time until an upstream's response head.", prometheus.DefBuckets, "upstream"),
 	}
 	m.storeUp.Set(1)
-	m.followed.Set(1)
 	m.reloads.WithLabelValues("ok")
 	m.reloads.WithLabelValues("failed")
 	m.cached = map[[2]string]prometheus.Counter{}

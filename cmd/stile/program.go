@@ -304,13 +304,13 @@ func (prog *program) face(p parts) {
 		Decider: decider, Trust: c.Trust, Upstreams: upstreams, Hidden: prog.engine.Hidden(),
 		Transport: p.transport, Log: p.log, Observe: p.metrics.observeUpstream,
 	}
-	written, wait := p.written()
+	books, wait := p.changes()
 	prog.admin = (&authsvc.Admin{
-		Consumers: written, Keys: written, Wait: wait, Declared: prog.declared, Local: prog.cache, Decider: prog.dry,
+		Consumers: books, Keys: books, Wait: wait, Declared: prog.declared, Local: prog.cache, Decider: prog.dry,
 		Format: policy.KeyFormat{Prefix: c.Keys.Prefix}, Pepper: policy.Pepper(c.Keys.Pepper), Old: oldPeppers(c),
 		Routes: routeNames(c), Limits: limitNames(c),
 		Tokens: tokenHashes(c), Now: time.Now, Log: p.log,
-		Revocations: written, Issuers: issuersOf(c), Announce: prog.announceToken, Audit: p.store,
+		Revocations: books, Issuers: issuersOf(c), Announce: prog.announceToken, Audit: p.store,
 	}).Handler()
 }
 

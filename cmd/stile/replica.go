@@ -85,8 +85,8 @@ type changeable interface {
 	authsvc.TokenBooks
 }
 
-// written is the store for those who change it, and how they wait until all know.
-func (p parts) written() (changeable, authsvc.Waiter) {
+// changes is the store for those who change it, and how they wait until all know.
+func (p parts) changes() (changeable, authsvc.Waiter) {
 	if p.replica == nil {
 		return p.store, nil
 	}

@@ -114,6 +114,7 @@ func newServer(c *config.Config, problems config.Problems, path string, logTo io
 		return nil, c.Problem(c.At("store"), "%v", err)
 	}
 	p.meter, p.used, p.replica = newMeter(p.store, p.metrics), store.NewLastUsed(p.store), newReplica(p.store)
+	p.metrics.follows(p.followed())
 	s.live = &live{parts: p, path: path, changed: make(chan struct{}, 1)}
 	prog, more := compile(c, p, nil)
 	if err := more.Err(); err != nil {
