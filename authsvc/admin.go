@@ -59,8 +59,8 @@ type Admin struct {
 
 	Revocations TokenBooks
 	Issuers     []string // of whose tokens some may be revoked
-	// Announce tells every replica, this process too, of a change of a kind ("token") by its
-	// id. It returns when that cannot get lost any more. Nil for none.
+	// Announce tells whoever does not hear it of the store that something of a kind ("token")
+	// changed, by its id: this process. Nil for nobody.
 	Announce func(kind, id string) error
 	Audit    AuditBooks // without one nothing is changed
 
