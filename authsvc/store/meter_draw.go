@@ -163,14 +163,22 @@ func askSlot(charges []policy.Charge, first int, balances []policy.Balance, ask 
 //	stile:{<slot>}:limit:<name>[:<counter>]                  string  time at which the bucket is full, µs, EXAT
 //	stile:{<slot>}:quota:<name>[:<counter>]:<period's start> int     what was spent, EXAT
 func counterKey(c *policy.Charge, start time.Time) string {
-	kind, counter, period := "}:limit:", "", ""
+	isQuota := c.Limit.Quota.Count > 0
+	key := append(make([]byte, 0, 128), "stile:{"...)
+	key = append(key, hashTag(c.Slot)...)
+	if isQuota {
+		key = append(key, "}:quota:"...)
+	} else {
+		key = append(key, "}:limit:"...)
+	}
+	key = append(key, c.Limit.Name...)
 	if c.Counter != "" {
-		counter = ":" + c.Counter
+		key = append(append(key, ':'), c.Counter...)
 	}
-	if c.Limit.Quota.Count > 0 {
-		kind, period = "}:quota:", ":"+strconv.FormatInt(start.Unix(), 10)
+	if isQuota {
+		key = strconv.AppendInt(append(key, ':'), start.Unix(), 10)
 	}
-	return "stile:{" + hashTag(c.Slot) + kind + c.Limit.Name + counter + period
+	return string(key)
 }
 
 // hashTag writes what is not plain in a slot as %XX: a brace would end the tag, and with

@@ -37,7 +37,7 @@ func (r *Redis) askSlot(ctx context.Context, script *redis.Script, charges []pol
 	for range 3 {
 		draws, of := drawsOf(charges, r.meterClock.now(r.Now()))
 		keys, args := scriptOf(draws)
-		answer, err := script.Run(ctx, once{r.client}, keys, args...).Int64Slice()
+		answer, err := r.runOnce(ctx, script, keys, args)
 		if err != nil {
 			return nil, meterError(err)
 		}
@@ -98,28 +98,29 @@ func scriptOf(draws []draw) (keys []string, args []any) {
 	return keys, args
 }
 
-// once is a client that sends a script once. The client would send what it got no answer
-// to again, and charge twice; an error is the better answer, since the limit says what it
-// means.
-type once struct{ *redis.Client }
-
-func (o once) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
-	return o.run(ctx, newEval("evalsha", sha, keys, args))
+// runOnce sends a script once, and again only where the server did not know it.
+func (r *Redis) runOnce(ctx context.Context, s *redis.Script, keys []string, args []any) ([]int64, error) {
+	c := newEval("evalsha", s.Hash(), keys, args)
+	err := r.client.Process(ctx, c)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		if err := s.Load(ctx, r.client).Err(); err != nil {
+			return nil, err
+		}
+		c = newEval("evalsha", s.Hash(), keys, args)
+		err = r.client.Process(ctx, c)
+	}
+	return c.Val(), err
 }
 
-func (o once) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
-	return o.run(ctx, newEval("eval", script, keys, args))
-}
-
-func (o once) run(ctx context.Context, c onceCmd) *redis.Cmd {
-	_ = o.Process(ctx, c) // the command has the error
-	return c.Cmd
-}
-
-// onceCmd is a command that the client does not repeat.
-type onceCmd struct{ *redis.Cmd }
+// onceCmd is a script that the client sends once, and that answers numbers. The client would
+// send what it got no answer to again, and charge twice; an error is the better answer,
+// since the limit says what it means.
+type onceCmd struct{ *redis.IntSliceCmd }
 
 func (onceCmd) NoRetry() bool { return true }
+
+// Int64Slice is the answer.
+func (c onceCmd) Int64Slice() ([]int64, error) { return c.Result() }
 
 func newEval(name, script string, keys []string, args []any) onceCmd {
 	all := make([]any, 3, 3+len(keys)+len(args))
@@ -127,7 +128,7 @@ func newEval(name, script string, keys []string, args []any) onceCmd {
 	for _, key := range keys {
 		all = append(all, key)
 	}
-	c := onceCmd{redis.NewCmd(context.Background(), append(all, args...)...)}
+	c := onceCmd{redis.NewIntSliceCmd(context.Background(), append(all, args...)...)}
 	c.SetFirstKeyPos(3)
 	return c
 }

@@ -155,7 +155,7 @@ func TestRedisMeterCorrupt(t *testing.T) {
 		storetest.Spend(t, r, storetest.Charge(l))
 		keys, _ := r.Client().Keys(t.Context(), "*").Result()
 		good := storetest.Charge(storetest.Slow("good", 3))
-		for _, value := range []string{"", "x", "nan", "inf", "-1", "1.5", "1e400", "99999999999999999999", "0x10", " 5", "1e3", "a list"} {
+		for _, value := range []string{"", "x", "nan", "inf", "-1", "1.5", "1e400", "99999999999999999999", "0x10", " 5", "1e3", "01", "a list"} {
 			r.Client().Del(t.Context(), keys[0])
 			if value == "a list" {
 				r.Client().LPush(t.Context(), keys[0], "1")

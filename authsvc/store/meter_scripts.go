@@ -6,27 +6,28 @@ import "github.com/redis/go-redis/v9"
 // may be wrong. A count's period is chosen by the caller all the same, since every key must
 // be declared; a script whose time is outside of it answers {-1, time}, and is asked again.
 //
-// These are not to be run twice: see once.
+// These are not to be run twice: see onceCmd. They run for nearly each request, so they do
+// not call a Lua function where arithmetic does, and they hand a step on as the text that it
+// came as: Redis writes a Lua number by printf, which takes as long as INCRBY itself.
 
-// readTaken is what both begin with: it reads the clock and what is taken of each counter.
-// MGET passes over what is no string, GET fails of it. A bucket that is full later than it
-// can be, because the clock was set back or the limit changed, is one that is empty now.
+// readTaken is what all begin with: it reads the clock and what is taken of each counter.
+// A zero in front is corrupt too: INCRBY would fail of it, after others had been spent.
+// A bucket that is full later than it can be, because the clock was set back or the limit
+// changed, is one that is empty now.
 // A rate's key expires at the end of the 64 s after those in which its bucket is full: as
 // long as that stays within the same 64 s, there is no expiry to write.
 // ARGV: since, until (µs), then step, room, expiry (unix time, or 0 for a rate) of each.
 const readTaken = `
-local KEYS, ARGV, call = KEYS, ARGV, redis.call
+local KEYS, ARGV, call, find = KEYS, ARGV, redis.call, string.find
 local clock = call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-if now < tonumber(ARGV[1]) or now >= tonumber(ARGV[2]) then return {-1, now} end
-local held = call('MGET', unpack(KEYS))
+if now < ARGV[1] + 0 or now >= ARGV[2] + 0 then return {-1, now} end
 local answer, fits, late, n = {1, now}, true, nil, #KEYS
 for i = 1, n do
-  local text, taken = held[i] or call('GET', KEYS[i]), 0
-  local room = tonumber(ARGV[3*i+1])
+  local text, taken, room = call('GET', KEYS[i]), 0, ARGV[3*i+1] + 0
   if text then
-    if not string.find(text, '^%d+$') or #text > 16 then return {-2, i} end
-    taken = tonumber(text)
+    if #text > 16 or text ~= '0' and not find(text, '^[1-9]%d*$') then return {-2, i} end
+    taken = text + 0
     if ARGV[3*i+2] == '0' then
       taken = taken - now
       if taken < 0 then taken = 0 elseif taken > room then taken, late = room, {late, i} end
@@ -65,8 +66,8 @@ if not fits then
   return answer
 end
 for i = 1, n do
-  local step, taken, full = ARGV[3*i], answer[i+2], now + answer[i+2]
-  if taken > 0 and (ARGV[3*i+2] ~= '0' or math.floor(full / 64000000) == math.floor((full + step) / 64000000)) then
+  local step, taken = ARGV[3*i], answer[i+2]
+  if taken > 0 and (ARGV[3*i+2] ~= '0' or (now + taken) % 64000000 + step < 64000000) then
     call('INCRBY', KEYS[i], step)
   else
     put(i, taken + step)
