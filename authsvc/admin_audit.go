@@ -53,9 +53,10 @@ func audited[In, Out any](a *Admin, r *http.Request, in In, call func(context.Co
 		return out, errors.New("nothing is changed without an audit")
 	}
 	rec := store.AuditRecord{Actor: a.actor(r), Action: action, Outcome: "attempt"}
-	a.describe(&rec, in)
-	if id := r.PathValue("id"); id != "" {
-		rec.Object = a.plainID(id)
+	a.describe(r.Context(), &rec, in)
+	named := a.pathObject(r) // before it is gone
+	if named != "" {
+		rec.Object = named
 	}
 	rec.Detail = joined(rec.Detail, fieldsOf(in))
 	attempt, err := a.Audit.AppendAudit(r.Context(), rec)
@@ -65,10 +66,10 @@ func audited[In, Out any](a *Admin, r *http.Request, in In, call func(context.Co
 	out, err = call(r.Context(), r, in)
 	rec.Outcome, rec.Detail = outcomeOf(err), ""
 	if err == nil {
-		a.describe(&rec, out)
+		a.describe(r.Context(), &rec, out)
 	}
-	if id := r.PathValue("id"); id != "" && rec.Object != a.plainID(id) { // a rotation
-		rec.Object, rec.Detail = a.plainID(id), joined("made "+rec.Object, rec.Detail)
+	if named != "" && rec.Object != named { // a rotation
+		rec.Object, rec.Detail = named, joined("made "+rec.Object, rec.Detail)
 	}
 	rec.Detail = joined(fmt.Sprintf("attempt %d", attempt.Seq), rec.Detail)
 	a.note(r, rec)
@@ -121,7 +122,7 @@ func (a *Admin) actor(r *http.Request) string {
 	return fmt.Sprintf("token:%x %s", hash[:4], peer)
 }
 
-func (a *Admin) describe(rec *store.AuditRecord, value any) {
+func (a *Admin) describe(ctx context.Context, rec *store.AuditRecord, value any) {
 	v, ok := value.(recorded)
 	if !ok {
 		return
@@ -131,19 +132,8 @@ func (a *Admin) describe(rec *store.AuditRecord, value any) {
 		rec.Object = a.plainID(object)
 	}
 	if consumer != "" {
-		rec.Detail = "consumer " + a.plainID(consumer)
+		rec.Detail = "consumer " + a.reference(ctx, "consumer", consumer)
 	}
-}
-
-// plainID keeps out of the audit what is no id, for it could be a secret in the wrong place.
-// Of a key, its id is left.
-func (a *Admin) plainID(text string) string {
-	const limit = 200
-	masked := a.Format.Mask(text)
-	if masked == text && policy.CheckID(strings.ReplaceAll(text, ":", ".")) != nil { // a token's has colons
-		return "(not an id)"
-	}
-	return masked[:min(len(masked), limit)]
 }
 
 // fieldsOf names what an input says, and nothing of what it says.

@@ -45,7 +45,7 @@ func handle[In, Out any](a *Admin, mux *http.ServeMux, pattern string, call func
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		var in In
 		var out Out
-		err := decode(r, &in)
+		err := a.decode(r, &in)
 		if err == nil {
 			out, err = audited(a, r, in, call)
 		}
@@ -79,7 +79,7 @@ func hasNoContent(out any) bool {
 }
 
 // decode reads exactly one JSON document with known fields, for calls that take one.
-func decode(r *http.Request, in any) error {
+func (a *Admin) decode(r *http.Request, in any) error {
 	if _, empty := in.(*none); empty {
 		return nil
 	}
@@ -93,7 +93,7 @@ func decode(r *http.Request, in any) error {
 	if len(body) > maxBody {
 		return &callError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxBody)}
 	}
-	if err := checkNames(body); err != nil {
+	if err := a.checkBody(body, in); err != nil {
 		return badCall("the body is not what this call takes: %v", err)
 	}
 	if bytes.Equal(bytes.TrimSpace(body), []byte("null")) { // which would decode to an object with nothing in it
@@ -111,21 +111,21 @@ func decode(r *http.Request, in any) error {
 }
 
 // fail answers with what the caller can mend; a failure of ours is 503, its text in the
-// log alone.
+// log alone. Neither shows a key, whatever the caller has put where.
 func (a *Admin) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var call *callError
 	var invalid *store.InvalidError
 	switch {
 	case errors.As(err, &call):
-		fail(w, call.status, "The call cannot be carried out", call.detail)
+		fail(w, call.status, "The call cannot be carried out", a.Format.MaskPath(call.detail))
 	case errors.As(err, &invalid):
-		fail(w, http.StatusBadRequest, "A value is not valid", invalid.Error())
+		fail(w, http.StatusBadRequest, "A value is not valid", a.Format.MaskPath(invalid.Error()))
 	case errors.Is(err, store.ErrNotFound):
-		fail(w, http.StatusNotFound, "There is no such thing", err.Error())
+		fail(w, http.StatusNotFound, "There is no such thing", a.Format.MaskPath(err.Error()))
 	case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrConflict):
-		fail(w, http.StatusConflict, "It is there already, or was changed since", err.Error())
+		fail(w, http.StatusConflict, "It is there already, or was changed since", a.Format.MaskPath(err.Error()))
 	default:
-		a.Log.ErrorContext(r.Context(), "admin call failed", "call", r.Pattern, "error", a.Format.Mask(err.Error()))
+		a.Log.ErrorContext(r.Context(), "admin call failed", "call", r.Pattern, "error", a.withoutID(r, err))
 		w.Header().Set("Retry-After", "1")
 		fail(w, http.StatusServiceUnavailable, "The store cannot be reached now", "")
 	}
@@ -138,17 +138,26 @@ func fail(w http.ResponseWriter, status int, title, detail string) {
 // pathID is the id that a call's path names.
 func (a *Admin) pathID(r *http.Request) (string, error) {
 	id := r.PathValue("id")
-	if keyID, err := a.Format.Parse(id); err == nil {
-		return "", badCall("that is a whole key; its id is %s", keyID)
-	}
-	if err := policy.CheckID(id); err != nil {
-		return "", badCall("%v", err)
-	}
-	return id, nil
+	return id, a.checkID("the path", id)
 }
 
-// paging reads ?after= and ?limit=.
-func paging(r *http.Request) (after string, limit int, err error) {
+// checkID checks what stands where an id is asked. A key is told from others, since people
+// take it for its id, and is not repeated.
+func (a *Admin) checkID(where, text string) error {
+	if keyID, err := a.Format.Parse(text); err == nil {
+		return badCall("%s: that is a whole key; give its id, which is %s", where, keyID)
+	}
+	if a.Format.CheckPlain(text) != nil {
+		return badCall("%s: that is a key; give its id", where)
+	}
+	if err := policy.CheckID(text); err != nil {
+		return badCall("%s: %v", where, err)
+	}
+	return nil
+}
+
+// paging reads ?after=, the id that the last page ended with, and ?limit=.
+func (a *Admin) paging(r *http.Request) (after string, limit int, err error) {
 	query := r.URL.Query()
 	limit = defaultPage
 	if text := query.Get("limit"); text != "" {
@@ -157,8 +166,8 @@ func paging(r *http.Request) (after string, limit int, err error) {
 		}
 	}
 	after = query.Get("after")
-	if after != "" && policy.CheckID(after) != nil {
-		return "", 0, badCall("after is the id that the last page ended with")
+	if after != "" {
+		err = a.checkID("after", after)
 	}
-	return after, limit, nil
+	return after, limit, err
 }

@@ -28,7 +28,7 @@ type consumerInput struct {
 
 // listConsumers shows the declared ones before the first page of the store's.
 func (a *Admin) listConsumers(ctx context.Context, r *http.Request, _ none) (list consumerList, err error) {
-	after, limit, err := paging(r)
+	after, limit, err := a.paging(r)
 	if err != nil {
 		return list, err
 	}
@@ -52,6 +52,9 @@ func (a *Admin) listConsumers(ctx context.Context, r *http.Request, _ none) (lis
 }
 
 func (a *Admin) createConsumer(ctx context.Context, _ *http.Request, in consumerInput) (consumerView, error) {
+	if in.Version != 0 {
+		return consumerView{}, badCall("version: is for an update; leave it out of a new consumer")
+	}
 	c := store.Consumer{Consumer: in.Consumer}
 	if err := c.Validate(); err != nil {
 		return consumerView{}, err

@@ -17,6 +17,9 @@ type Question struct {
 	ClientIP string      `json:"client_ip,omitempty"` // 127.0.0.1 when left out
 }
 
+// mayHoldKey: a request is explained with its credentials.
+func (Question) mayHoldKey(string) bool { return true }
+
 // Request is the client request that the question stands for.
 func (q Question) Request() (*policy.Request, error) {
 	wire := policy.Wire{Edge: "explain", Method: q.Method, Scheme: "http", Host: "localhost", Target: q.URL, Header: http.Header{}}
@@ -26,6 +29,9 @@ func (q Question) Request() (*policy.Request, error) {
 		if wire.Target == "" {
 			wire.Target = "/"
 		}
+	} else if !strings.HasPrefix(q.URL, "/") {
+		// The URL is not repeated: a key can stand in it.
+		return nil, badCall("url: it has no scheme; write https://host/path, or /path alone")
 	}
 	for name, values := range q.Header {
 		name = http.CanonicalHeaderKey(name) // two spellings are two lines of one header

@@ -35,6 +35,8 @@ type keyInput struct {
 	ID       string `json:"id,omitempty"`     // of what is imported; one is made up for ""
 }
 
+func (keyInput) mayHoldKey(field string) bool { return field == "key" }
+
 // apply makes the key what the caller says, and leaves the rest as it is.
 func (f keyFields) apply(k store.Key) store.Key {
 	k.Name, k.Disabled = f.Name, f.Disabled
@@ -48,6 +50,9 @@ func (f keyFields) apply(k store.Key) store.Key {
 func (a *Admin) newKey(in keyInput) (k store.Key, text policy.Secret, err error) {
 	id, made := a.Format.New()
 	k = store.Key{ID: id, Consumer: in.Consumer, Hash: a.Pepper.HashKey(made), Opaque: in.Opaque}
+	if err := in.checkText(); err != nil {
+		return k, text, err
+	}
 	imported := in.Hash != "" || in.Text != ""
 	switch {
 	case in.Hash != "" && in.Text != "":
@@ -61,6 +66,9 @@ func (a *Admin) newKey(in keyInput) (k store.Key, text policy.Secret, err error)
 	}
 	if in.Hash != "" {
 		k.Hash = in.Hash
+		if a.isHashOf(in.Hash, in.ID) || a.isHashOf(in.Hash, in.Name) {
+			return k, text, badCall("id or name: it is the key whose hash this is; write something else there")
+		}
 		return k, text, a.knownPepper(in.Hash)
 	}
 	if !in.Opaque {
@@ -71,6 +79,19 @@ func (a *Admin) newKey(in keyInput) (k store.Key, text policy.Secret, err error)
 	}
 	k.Hash = a.Pepper.HashKey(policy.NewSecret(in.Text))
 	return k, text, nil
+}
+
+// checkText refuses a key of another system that stands in a second field, too: nothing
+// would tell it from an id there.
+func (in keyInput) checkText() error {
+	if in.Text == "" {
+		return nil
+	}
+	texts := slices.Concat([]string{in.ID, in.Consumer, in.Name}, in.Scopes, in.Groups, in.Routes, in.Limits)
+	if slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, in.Text) }) {
+		return badCall("key: it stands in another field as well, which is shown and logged; write something else there")
+	}
+	return nil
 }
 
 // knownPepper refuses a hash that no key presented here could have.
@@ -89,6 +110,12 @@ func (a *Admin) knownPepper(hash string) error {
 		}
 	}
 	return badCall("hash: it is made with pepper %s, which is neither keys.pepper nor among keys.old_peppers", version)
+}
+
+// isHashOf tells whether a hash is that of a key.
+func (a *Admin) isHashOf(hash, key string) bool {
+	secret := policy.NewSecret(key)
+	return slices.ContainsFunc(append([]policy.Pepper{{}, a.Pepper}, a.Old...), func(p policy.Pepper) bool { return p.HashKey(secret) == hash })
 }
 
 // checkKey lists all that is wrong with a key, names that nothing has among it.

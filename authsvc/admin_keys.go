@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/stile-gate/stile/authsvc/store"
-	"github.com/stile-gate/stile/policy"
 )
 
 // keyCreated shows a key, the one time that it is shown.
@@ -62,13 +61,15 @@ func (a *Admin) now() time.Time { return a.Now().UTC().Truncate(time.Second) }
 
 // listKeys shows the keys of one consumer, or of all, those of the file first.
 func (a *Admin) listKeys(ctx context.Context, r *http.Request, _ none) (list keyList, err error) {
-	after, limit, err := paging(r)
+	after, limit, err := a.paging(r)
 	if err != nil {
 		return list, err
 	}
 	consumer := r.URL.Query().Get("consumer")
-	if consumer != "" && policy.CheckID(consumer) != nil {
-		return list, badCall("%q is no consumer's id", consumer)
+	if consumer != "" {
+		if err := a.checkID("consumer", consumer); err != nil {
+			return list, err
+		}
 	}
 	list.Keys = []keyView{}
 	if after == "" {

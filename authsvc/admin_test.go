@@ -156,7 +156,7 @@ func TestAKeyIsShownOnceAndItsHashNever(t *testing.T) {
 		a.want(t, http.StatusOK, "POST /v1/explain", `{"method":"GET","url":"http://app.test/v1/orders?key=`+text+`","header":{"X-Api-Key":["`+text+`"]}}`)
 		a.want(t, http.StatusOK, "GET /v1/consumers/acme", "")
 		a.want(t, http.StatusOK, "GET /v1/keys/dk1", "")
-		a.want(t, http.StatusNotFound, "GET /v1/keys/"+text[:40], "")
+		a.want(t, http.StatusBadRequest, "GET /v1/keys/"+text[:40], "")
 		a.want(t, http.StatusNoContent, "DELETE /v1/keys/"+id, "")
 		a.want(t, http.StatusNotFound, "DELETE /v1/keys/"+id, "")
 		a.want(t, http.StatusNotFound, "GET /v1/keys/"+id, "")

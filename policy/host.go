@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -116,7 +117,12 @@ func ParseHosts(entries []string, ownPorts ...uint16) (Hosts, error) {
 		}
 		bare, below := strings.CutPrefix(entry, "*.")
 		host, port, err := parseHost(bare)
-		if err == nil && below {
+		switch {
+		case entry == "*":
+			err = errors.New(`every host is what is taken without hosts: leave it out; "*:8080" is every host on a port`)
+		case strings.Contains(entry, "/"):
+			err = errors.New("a host has no scheme and no path; write example.com or example.com:8443 alone")
+		case err == nil && below:
 			err = checkDomain(host)
 			host = "*." + host
 		}
@@ -126,6 +132,22 @@ func ParseHosts(entries []string, ownPorts ...uint16) (Hosts, error) {
 		h.entries = append(h.entries, hostEntry{host, port})
 	}
 	return h, nil
+}
+
+// CheckMatch refuses the pattern of a route whose host no request can name. One that is no
+// pattern at all is for NewEngine to refuse.
+func (h Hosts) CheckMatch(match string) error {
+	if p, err := parsePattern(match); err == nil && p.host != "" && !h.meets(p.host) {
+		return fmt.Errorf("host %s is not among hosts, so no request can come by this route; add it there, or take the route out", p.host)
+	}
+	return nil
+}
+
+// meets tells whether some host is among hosts and of a pattern.
+func (h Hosts) meets(pattern string) bool {
+	return len(h.entries) == 0 || slices.ContainsFunc(h.entries, func(e hostEntry) bool {
+		return hostMatches(e.host, pattern) || hostMatches(pattern, e.host) // either can be a *. domain
+	})
 }
 
 // checkDomain refuses an address behind *. since no host lies below one.

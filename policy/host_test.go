@@ -210,3 +210,36 @@ func TestNoHostLiesBelowAnAddress(t *testing.T) {
 		}
 	}
 }
+
+func TestARouteWhoseHostIsShutOut(t *testing.T) {
+	h, err := ParseHosts([]string{"api.example.com", "*.shop.example.com:8443", "*:9000"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for match, want := range map[string]bool{
+		"/a": true, "GET /a": true, "api.example.com/a": true, "GET api.example.com/a": true, "*.example.com/a": true, "*.shop.example.com/a": true,
+		"x.shop.example.com/a": true, "*.x.shop.example.com/a": true, "no pattern": true,
+		"shop.example.com/a": false, "*.api.example.com/a": false, "www.example.org/a": false, "*.example.org/a": false, "xshop.example.com/a": false,
+	} {
+		if err := h.CheckMatch(match); (err == nil) != want {
+			t.Errorf("%s: %v", match, err)
+		}
+	}
+	for _, all := range [][]string{nil, {"*:9000"}} {
+		if h, err := ParseHosts(all); err != nil || h.CheckMatch("www.example.org/a") != nil {
+			t.Errorf("%v takes every host: %v", all, err)
+		}
+	}
+}
+
+func TestAStarForEveryHostIsTold(t *testing.T) {
+	if _, err := ParseHosts([]string{"*"}); err == nil || !strings.Contains(err.Error(), "leave it out") {
+		t.Error(err)
+	}
+	if _, err := ParseHosts([]string{"https://api.example.com"}); err == nil || !strings.Contains(err.Error(), "no scheme") {
+		t.Error(err)
+	}
+	if _, err := parsePattern("GET */a"); err == nil || !strings.Contains(err.Error(), "leave the * out") {
+		t.Error(err)
+	}
+}

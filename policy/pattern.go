@@ -76,6 +76,9 @@ func (p *pattern) setHost(text string) error {
 	if text == "" {
 		return nil
 	}
+	if text == "*" {
+		return errors.New("a pattern for every host begins with its path: leave the * out")
+	}
 	bare, below := strings.CutPrefix(text, "*.")
 	host, port, err := parseHost(bare)
 	if err == nil && below {

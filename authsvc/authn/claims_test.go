@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stile-gate/stile/authsvc/strictjson"
 	"github.com/stile-gate/stile/policy"
 )
 
@@ -203,7 +204,7 @@ func TestClaimPaths(t *testing.T) {
 			t.Errorf("%q: %v, %v", text, path, err)
 		}
 	}
-	claims, err := decodeObject([]byte(`{"a":{"b":["x","y"],"c/d":{"~":1}},"":2}`))
+	claims, err := strictjson.Object([]byte(`{"a":{"b":["x","y"],"c/d":{"~":1}},"":2}`))
 	if err != nil {
 		t.Fatal(err)
 	}

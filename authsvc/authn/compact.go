@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/stile-gate/stile/authsvc/strictjson"
 )
 
 // maxKeyID bounds a kid in bytes. It is only a hint for a look-up, and an issuer's are
@@ -37,7 +39,7 @@ func decodePart(part string) (map[string]any, error) {
 	if err != nil {
 		return nil, errors.New("not base64url without padding")
 	}
-	return decodeObject(data)
+	return strictjson.Object(data)
 }
 
 // joseHeader is what we use of a token's header. Key material in it (jwk, jku, x5c, x5u)
@@ -115,4 +117,17 @@ func headerText(header map[string]any, name string) (string, error) {
 		return "", fmt.Errorf("token's %s is not a string", name)
 	}
 	return text, nil
+}
+
+// checkVariants refuses an object with a name that differs only in case from one that is
+// read: another program could take it for that one.
+func checkVariants(object map[string]any, read []string) error {
+	for name := range object {
+		for _, wanted := range read {
+			if name != wanted && strings.EqualFold(name, wanted) {
+				return fmt.Errorf("a name differs from %q in case only", wanted)
+			}
+		}
+	}
+	return nil
 }

@@ -147,15 +147,17 @@ func (b books) auditKey(name string, k map[string]string) string {
 		return err.Error()
 	}
 	c := b.hash("stile:{c:" + key.Consumer + "}")
-	ref := strings.TrimPrefix(name, "stile:key:") + " " + key.Consumer + " " + k["nonce"]
+	hash := strings.TrimPrefix(name, "stile:key:")
 	member := key.ID + " " + k["nonce"]
 	switch {
 	case c["state"] != "live":
 		return "usable, and its consumer is not there"
 	case c["json"] != k["consumer"] || c["version"] != k["version"]:
 		return "an old copy of its consumer"
-	case b.ref("stile:ref:key:"+key.ID) != ref:
+	case !leadsTo(b.ref("stile:ref:key:"+key.ID), hash, key.Consumer, k["nonce"], k["to"]):
 		return "cannot be revoked"
+	case k["mover"] != "":
+		return "still looks reserved"
 	case !b.has("stile:{c:"+key.Consumer+"}:keys", member):
 		return "not in its consumer's set"
 	case !b.has("stile:{sys}:keys", member):
@@ -164,6 +166,16 @@ func (b books) auditKey(name string, k map[string]string) string {
 		return "expires"
 	}
 	return ""
+}
+
+// leadsTo tells whether a ref leads to a key under a hash. One that is closed, to move to
+// another, needs a ref that names both.
+func leadsTo(ref, hash, consumer, nonce, to string) bool {
+	if to != "" {
+		return ref == to+" "+consumer+" "+nonce+" "+hash
+	}
+	new, former, _ := strings.Cut(ref, " "+consumer+" "+nonce)
+	return new == hash || former == " "+hash
 }
 
 func (b books) auditConsumer(c map[string]string, customIDs map[string]bool) string {

@@ -49,6 +49,15 @@ func (v *AuditVerifier) Next(e AuditEntry) error {
 	return nil
 }
 
+// Known holds the entry that was taken last against a head that was kept elsewhere, when it
+// is the one that this was the head of; an *AuditFault when it is another.
+func (v *AuditVerifier) Known(head AuditHead) error {
+	if v.last.Seq == head.Seq && v.last.Hash != head.Hash {
+		return auditFault(head.Seq, "entry %d is not the one that was known: the chain was made anew up to there or further", head.Seq)
+	}
+	return nil
+}
+
 // Last is the head of what was verified.
 func (v *AuditVerifier) Last() AuditHead { return v.last }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -48,7 +49,10 @@ func (p *problems) list(field string, elements []string, check func(string) erro
 	}
 	for i, e := range elements {
 		name := fmt.Sprintf("%s[%d]", field, i)
+		first := slices.Index(elements, e)
 		switch {
+		case first < i:
+			p.repeated(field, first, i)
 		case e == "":
 			p.add(name, errors.New("empty"))
 		case len(e) > maxElement:
@@ -57,6 +61,11 @@ func (p *problems) list(field string, elements []string, check func(string) erro
 			p.add(name, check(e))
 		}
 	}
+}
+
+// repeated refuses an element that says nothing new: another was meant, perhaps.
+func (p *problems) repeated(field string, first, again int) {
+	p.add(fmt.Sprintf("%s[%d]", field, again), fmt.Errorf("the same as %s[%d]; leave it out", field, first))
 }
 
 func (p problems) err() error {

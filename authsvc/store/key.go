@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/stile-gate/stile/policy"
@@ -54,6 +55,8 @@ func (k Key) Validate() error {
 	for i, n := range k.Networks {
 		if !n.IsValid() || n.Masked() != n || n.Addr().Is4In6() { // an address is unmapped before it is looked for
 			p.add(fmt.Sprintf("networks[%d]", i), errors.New("an address range such as 192.0.2.0/24, with no bits set behind its length"))
+		} else if first := slices.Index(k.Networks, n); first < i {
+			p.repeated("networks", first, i)
 		}
 	}
 	if k.Lineage != "" {

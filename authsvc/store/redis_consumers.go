@@ -25,7 +25,9 @@ func encodeConsumer(c Consumer) (string, error) {
 	return string(text), err
 }
 
-// decodeConsumer checks that it is the one that was asked for.
+// decodeConsumer checks that it is the one that was asked for. Fields that it does not know
+// are passed over, so that an older process can read what a newer one has written; an update
+// by the older one loses them.
 func decodeConsumer(id, text, version string) (Consumer, error) {
 	var in storedConsumer
 	if err := json.Unmarshal([]byte(text), &in); err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -83,6 +85,7 @@ the store can make the whole chain anew: write the head down elsewhere, and give
 		},
 	}
 	cmd.Flags().StringVar(&known, "known", "", "SEQ:HASH of a head that was printed before")
+	fill(cmd, "known")
 	return cmd
 }
 
@@ -91,10 +94,12 @@ func parseKnown(text string) (head store.AuditHead, err error) {
 		return head, nil
 	}
 	seq, hash, _ := strings.Cut(text, ":")
-	if head.Seq, err = strconv.ParseInt(seq, 10, 64); err != nil || head.Seq < 1 || len(hash) != 64 {
+	head.Seq, err = strconv.ParseInt(seq, 10, 64)
+	digits, hexErr := hex.DecodeString(hash)
+	if err != nil || hexErr != nil || head.Seq < 1 || len(digits) != sha256.Size {
 		return head, &misuseError{errors.New("--known takes SEQ:HASH, as `stile audit verify` printed it")}
 	}
-	head.Hash = hash
+	head.Hash = hex.EncodeToString(digits) // in one case, as entries have it
 	return head, nil
 }
 
@@ -109,22 +114,32 @@ func verifyAudit(cmd *cobra.Command, known store.AuditHead) error {
 	}
 	var v store.AuditVerifier
 	head, err := r.rest(func(e store.AuditEntry) error {
-		if e.Seq == known.Seq && e.Hash != known.Hash {
-			return &store.AuditFault{Seq: e.Seq, Problem: fmt.Sprintf("entry %d is not the one that was known: the chain was made anew up to there or further", e.Seq)}
+		if err := v.Next(e); err != nil { // it does not stand in the place of its number
+			return err
 		}
-		return v.Next(e)
+		return v.Known(known)
 	})
 	if err == nil {
 		err = v.End(head)
-	}
-	if err == nil && known.Seq > head.Seq {
-		err = &store.AuditFault{Seq: head.Seq + 1, Problem: fmt.Sprintf("the audit ends at entry %d, before entry %d, which was known", head.Seq, known.Seq)}
+		err = endKnown(v.Last(), head, known, err)
 	}
 	var fault *store.AuditFault
 	if err != nil && !errors.As(err, &fault) {
 		return err
 	}
 	return printVerified(p, head, fault)
+}
+
+// endKnown says what a known entry tells of the end of a chain, beside what is wrong with it
+// in itself: a known entry that stands in the chain was not put in behind its end.
+func endKnown(last, head, known store.AuditHead, wrong error) error {
+	switch {
+	case last.Seq >= known.Seq && head.Seq < known.Seq:
+		return &store.AuditFault{Seq: head.Seq + 1, Problem: fmt.Sprintf("the head is at entry %d, and entry %d, which was known, stands in the chain: the head was set back", head.Seq, known.Seq)}
+	case wrong == nil && last.Seq < known.Seq:
+		return &store.AuditFault{Seq: last.Seq + 1, Problem: fmt.Sprintf("the audit ends at entry %d, before entry %d, which was known", last.Seq, known.Seq)}
+	}
+	return wrong
 }
 
 // printVerified ends with 1 when the chain is broken.

@@ -28,7 +28,7 @@ type adminClient struct {
 
 // adminFlags adds what every verb over the admin API takes.
 func adminFlags(cmd *cobra.Command) {
-	cmd.PersistentFlags().String("admin", "", "URL of the admin API (default $STILE_ADMIN, else http://"+defaultAdmin+")")
+	cmd.PersistentFlags().String("admin", "", adminUsage)
 	cmd.PersistentFlags().String("token", "", "admin token (default $STILE_TOKEN, which keeps it out of the process list)")
 	cmd.PersistentFlags().StringP("output", "o", "table", "table or json")
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
@@ -37,28 +37,45 @@ func adminFlags(cmd *cobra.Command) {
 	}
 }
 
-const defaultAdmin = "127.0.0.1:9180"
+const (
+	defaultAdmin = "127.0.0.1:9180"
+	adminUsage   = "host:port or URL of the admin API (default $STILE_ADMIN, else " + defaultAdmin + ")"
+)
 
 // newAdminClient reads the flags that adminFlags added, and the environment.
 func newAdminClient(cmd *cobra.Command) (*adminClient, error) {
-	base, token := flagOrEnv(cmd, "admin", "STILE_ADMIN"), flagOrEnv(cmd, "token", "STILE_TOKEN")
-	if base == "" {
-		base = "http://" + defaultAdmin
+	u, err := adminURL(cmd)
+	if err != nil {
+		return nil, err
 	}
-	u, err := url.Parse(base)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return nil, &misuseError{fmt.Errorf("--admin %q: the form is http://host:port", base)}
-	}
+	token := flagOrEnv(cmd, "token", "STILE_TOKEN")
 	if token == "" {
 		return nil, &misuseError{errors.New("no admin token: set STILE_TOKEN to the value that the server has as STILE_ADMIN_TOKEN")}
 	}
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
-		return nil, &misuseError{fmt.Errorf("--admin %q would send the token in clear; use https, or ssh -L to reach it on loopback", base)}
+		return nil, &misuseError{fmt.Errorf("--admin http://%s would send the token in clear; use https, or ssh -L to reach it on loopback", u.Host)}
 	}
 	return &adminClient{
 		base: u.Scheme + "://" + u.Host, token: policy.NewSecret(token),
 		http: &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
+}
+
+// adminURL is where the admin API listens, by --admin or the environment: a URL, or host:port
+// alone, as listen.admin has it.
+func adminURL(cmd *cobra.Command) (*url.URL, error) {
+	text := flagOrEnv(cmd, "admin", "STILE_ADMIN")
+	if text == "" {
+		text = defaultAdmin
+	}
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, &misuseError{errors.New("--admin (or STILE_ADMIN): write host:port, or a URL such as http://host:port with nothing behind it")}
+	}
+	return u, nil
 }
 
 func flagOrEnv(cmd *cobra.Command, flag, env string) string {

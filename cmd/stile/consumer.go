@@ -64,6 +64,7 @@ func consumerCreate() *cobra.Command {
 		},
 	}
 	consumerFlags(cmd, &c)
+	fill(cmd, "username", "custom-id", "group")
 	return cmd
 }
 
@@ -73,6 +74,7 @@ func consumerUpdate() *cobra.Command {
 	var change consumerDoc
 	cmd := &cobra.Command{
 		Use: "update ID", Short: "Change what the flags name, and nothing else", Args: takes(1, "the consumer's ID"),
+		Long: "Change what the flags name, and nothing else. An empty value takes away what is there.",
 		Example: `  stile consumer update acme --group partners,beta
   stile consumer update acme --disabled`,
 		RunE: func(cmd *cobra.Command, args []string) error {

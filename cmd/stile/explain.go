@@ -57,6 +57,7 @@ stile is asked over its admin API. Exit codes: 0 let in, 1 refused, 2 wrong argu
 	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration file; left out, a running stile is asked")
 	cmd.Flags().StringArrayVarP(&headers, "header", "H", nil, "header of the request, as 'Name: value'; may be given more than once")
 	cmd.Flags().StringVar(&clientIP, "client-ip", "127.0.0.1", "address that the request comes from")
+	fill(cmd, "config", "client-ip")
 	adminFlags(cmd)
 	return cmd
 }

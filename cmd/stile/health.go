@@ -13,7 +13,6 @@ import (
 // newHealth asks a running stile whether it is alive, for a container that holds nothing
 // but this binary.
 func newHealth() *cobra.Command {
-	var admin string
 	var ready bool
 	cmd := &cobra.Command{
 		Use: "health", Short: "Ask a running stile whether it is alive (for container health checks)", Args: takes(0, "no arguments"),
@@ -22,10 +21,14 @@ func newHealth() *cobra.Command {
 			if ready {
 				path = "/readyz"
 			}
-			client := http.Client{Timeout: 2 * time.Second}
-			req, err := http.NewRequestWithContext(cmd.Context(), http.MethodGet, "http://"+admin+path, nil)
+			u, err := adminURL(cmd)
 			if err != nil {
-				return &misuseError{fmt.Errorf("--admin %q is not host:port", admin)}
+				return err
+			}
+			client := http.Client{Timeout: 2 * time.Second}
+			req, err := http.NewRequestWithContext(cmd.Context(), http.MethodGet, u.Scheme+"://"+u.Host+path, nil)
+			if err != nil {
+				return err
 			}
 			resp, err := client.Do(req)
 			if err != nil {
@@ -42,7 +45,7 @@ func newHealth() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&admin, "admin", defaultAdmin, "host:port of the admin listener")
+	cmd.Flags().String("admin", "", adminUsage)
 	cmd.Flags().BoolVar(&ready, "ready", false, "ask whether it is ready, not only alive")
 	return cmd
 }

@@ -41,6 +41,7 @@ left as it is, so an import that broke off goes on when it is run again.`,
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "", "jsonl or csv (default by the file's name)")
+	fill(cmd, "format")
 	cmd.Flags().IntVar(&parallel, "parallel", parallel, "how many calls at a time, up to 16")
 	adminFlags(cmd)
 	return cmd

@@ -67,7 +67,8 @@ func TestAnImportTriesAgainWhileTheStoreIsDown(t *testing.T) {
 
 func TestJSONLinesAreReadOneByOne(t *testing.T) {
 	text := "{\"kind\":\"consumer\",\"id\":\"a\"}\r\n\n  \n" + strings.Repeat("x", 3*maxLine) + "\n[1]\nnull\n" +
-		`{"id":"k","kind":"key","key":"a\u0062c","hash":"h","extra":{"kind":"x"},"id":"twice"}`
+		`{"id":"k","kind":"key","key":"a\u0062c","hash":"h","extra":{"kind":"x"}}` + "\n" +
+		`{"kind":"consumer","id":"a","kind":"key"}` + "\n" + `{"kind":"consumer","id":"a","ID":"b"}` + "\n" + `{"kind":"consumer","id":"\ud800"}` + "\n" + `{"KIND":"consumer","ID":"a"}`
 	from := newJSONLines(strings.NewReader(text))
 	var got []string
 	for {
@@ -82,7 +83,9 @@ func TestJSONLinesAreReadOneByOne(t *testing.T) {
 	}
 	want := []string{
 		`1 consumer {"id":"a"} <nil>`, `4   longer than 65536 bytes`, `5   not a JSON object`, `6   not a JSON object`,
-		`7 key {"id":"k","key":"a\u0062c","hash":"h","extra":{"kind":"x"},"id":"twice"} <nil>`,
+		`7 key {"id":"k","key":"a\u0062c","hash":"h","extra":{"kind":"x"}} <nil>`,
+		`8   it says "kind" twice`, `9   it says "ID" twice`, `10   JSON has half of a surrogate pair`,
+		`11 consumer {"ID":"a"} <nil>`,
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -10,6 +10,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/stile-gate/stile/authsvc/strictjson"
 )
 
 // record is one consumer or key of a file that is imported.
@@ -59,12 +61,16 @@ func (j *jsonLines) next() (record, error) {
 	}
 }
 
-// parseRecord cuts the kind out and leaves the rest as it is written, names that stand
-// twice among it: what is right is for the server to say.
+// parseRecord cuts the kind out and leaves the rest as it is written: what is right is for
+// the server to say. What it would refuse of any text must be seen before the cut, or one of
+// two kinds would be lost here.
 func parseRecord(line int, text []byte) record {
 	rec := record{line: line}
 	if !json.Valid(text) || text[0] != '{' {
 		rec.unreadableAs = errors.New("not a JSON object")
+		return rec
+	}
+	if rec.unreadableAs = strictjson.Check(text, nil); rec.unreadableAs != nil {
 		return rec
 	}
 	dec := json.NewDecoder(bytes.NewReader(text))
@@ -100,6 +106,7 @@ func parseRecord(line int, text []byte) record {
 func (rec *record) note(name string, value json.RawMessage) (done bool) {
 	var text string
 	_ = json.Unmarshal(value, &text) // what is of another type, the server refuses
+	name = strings.ToLower(name)     // as the server takes it
 	switch name {
 	case "kind":
 		rec.kind = text
@@ -147,8 +154,11 @@ func newCSVLines(in io.Reader) (*csvLines, error) {
 	known := slices.Concat(textColumns, listColumns, flagColumns)
 	head[0] = strings.TrimPrefix(head[0], "\ufeff") // spreadsheets write it
 	for i, name := range head {
-		if !slices.Contains(known, name) || slices.Contains(head[:i], name) {
-			return nil, fmt.Errorf("the first line names a column %.40q that is unknown or stands twice; there are %s", name, strings.Join(known, ", "))
+		switch {
+		case slices.Contains(head[:i], name):
+			return nil, fmt.Errorf("the first line names the column %.40q twice; leave one out", name)
+		case !slices.Contains(known, name):
+			return nil, fmt.Errorf("the first line names a column %.40q that is unknown; there are %s", name, strings.Join(known, ", "))
 		}
 	}
 	if !slices.Contains(head, "kind") {

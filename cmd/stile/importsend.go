@@ -112,7 +112,7 @@ func (im *importer) work(ctx context.Context, t task) error {
 	switch {
 	case err != nil:
 		im.counts.Refused++
-		im.tell("%s:%d: %s", im.file, t.line, plainText(err.Error()))
+		im.tell("%s:%d: %s", im.file, t.line, plainText(withoutKeys(err)))
 	case there:
 		im.counts.There++
 	default:

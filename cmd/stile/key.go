@@ -112,6 +112,7 @@ func keyListVerb() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&consumer, "consumer", "", "only those of this consumer")
+	fill(cmd, "consumer")
 	return cmd
 }
 

@@ -67,6 +67,7 @@ func keyCreate() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&in.Consumer, "consumer", "", "id of the consumer that the key is for")
 	keyFlags(cmd, &in.keyFields)
+	fill(cmd, "consumer", "name", "scope", "group", "route", "network", "limit", "not-before", "expires")
 	return cmd
 }
 
@@ -76,6 +77,7 @@ func keyUpdate() *cobra.Command {
 	var change keyFields
 	cmd := &cobra.Command{
 		Use: "update ID", Short: "Change what the flags name, and nothing else", Args: takes(1, "the key's ID"),
+		Long: "Change what the flags name, and nothing else. An empty value takes away what is there.",
 		Example: `  stile key update k7Qd02mfPa --scope orders:read,orders:write
   stile key update k7Qd02mfPa --disabled
   stile key update k7Qd02mfPa --expires ""     # never`,
@@ -143,5 +145,6 @@ the overlap is over; then the old one has expired. Limits count both as one.`,
 	}
 	cmd.Flags().StringVar(&in.Overlap, "overlap", "24h", "for how long both keys are good")
 	cmd.Flags().StringVar(&in.Name, "name", "", "name of the new key (default that of the old one)")
+	fill(cmd, "overlap", "name")
 	return cmd
 }

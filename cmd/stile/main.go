@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/stile-gate/stile/policy"
 )
 
 // Exit codes, as `stile help` documents them.
@@ -28,11 +30,15 @@ func main() {
 	}
 	var told *toldError
 	if !errors.As(err, &told) {
-		fmt.Fprintln(os.Stderr, "stile:", err)
+		fmt.Fprintln(os.Stderr, "stile:", withoutKeys(err))
 	}
 	stop()
 	os.Exit(exitCode(err)) //nolint:gocritic // stop has run
 }
+
+// withoutKeys is an error's text for a terminal or a log of builds: people put keys where ids
+// belong. A server masks those of its own prefix; here no other than the default is known.
+func withoutKeys(err error) string { return policy.KeyFormat{}.MaskPath(err.Error()) }
 
 func newRoot() *cobra.Command {
 	root := group("stile", "The consumer layer for proxies that stay stateless",

@@ -86,7 +86,16 @@ consumers: [{ id: acme, keys: [{ id: "`+id+`", hash: "`+hash+`" }] }]
 	}
 	told = append(told, r.manage(http.MethodGet, "/v1/keys", "", nil).body, r.manage(http.MethodGet, "/v1/consumers", "", nil).body)
 	told = append(told, r.get(r.admin+"/metrics").body, r.get(r.admin+"/readyz").body)
-	told = append(told, r.manage(http.MethodPost, "/v1/keys", `{"consumer":"`+key+`","nme":"`+key+`"}`, nil).body)
+	for _, body := range []string{`{"consumer":"` + key + `"}`, `{"nme":"` + key + `"}`, `{"` + key + `":1}`, `{"id":"` + key + `"}`, `{"id":"x","username":"` + key + `"}`} {
+		for _, path := range []string{"/v1/keys", "/v1/consumers", "/v1/explain"} {
+			if a := r.manage(http.MethodPost, path, body, nil); a.status != http.StatusBadRequest {
+				t.Errorf("%s %s: %d", path, body, a.status)
+			} else {
+				told = append(told, a.body)
+			}
+		}
+	}
+	told = append(told, r.manage(http.MethodDelete, "/v1/keys/"+key, "", nil).body, r.manage(http.MethodGet, "/v1/audit", "", nil).body)
 	r.stop()
 	told = append(told, r.log.String())
 	if !strings.Contains(r.log.String(), `"msg":"decision"`) {
@@ -94,8 +103,7 @@ consumers: [{ id: acme, keys: [{ id: "`+id+`", hash: "`+hash+`" }] }]
 	}
 	for _, text := range told {
 		for _, secret := range secrets {
-			// What a caller sends to the admin API in the wrong place comes back to that caller.
-			if strings.Contains(text, secret) && !strings.Contains(text, "unknown field") {
+			if strings.Contains(text, secret) {
 				t.Errorf("%q is told: %.300s", secret, text)
 			}
 		}

@@ -64,6 +64,7 @@ token, here as for every verb.`,
 	cmd.Flags().StringVar(&before, "issued-before", "", "with --subject: those issued at this time or before it (2027-01-31T00:00:00Z); now when left out")
 	cmd.Flags().StringVar(&until, "until", "", "when the last of them expires: a duration (48h) or a time; 24h when left out, a year at most")
 	cmd.Flags().StringVar(&pasted, "jwt", "", "- to read the token from standard input")
+	fill(cmd, "issuer", "jti", "subject", "session", "issued-before", "until", "jwt")
 	return cmd
 }
 

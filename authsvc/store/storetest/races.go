@@ -27,7 +27,7 @@ func testConcurrentUpdates(t *testing.T, s Store) {
 	versions := make([]int64, writers*each)
 	together(writers, func(i int) {
 		for j := range each {
-			c := Consumer("acme", strconv.Itoa(i), strconv.Itoa(j))
+			c := Consumer("acme", strconv.Itoa(i), "round "+strconv.Itoa(j))
 			c, err := s.UpdateConsumer(t.Context(), c)
 			if err != nil {
 				t.Error(err)

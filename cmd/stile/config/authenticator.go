@@ -114,8 +114,14 @@ func checkJWT(r *report, path []step, j *JWT) {
 // checkJWKS checks where an authenticator's keys come from, and how long they are good.
 func checkJWKS(r *report, path []step, j *JWT) {
 	option := func(name string) []step { return below(path, step{name: name}) }
-	if j.JWKSURL != "" && j.JWKSFile != "" {
-		r.errorf(option("jwks_file"), "jwt: jwks_url: and jwks_file: exclude each other")
+	switch file := option("jwks_file"); {
+	case j.JWKSFile == "" || r.unsure(file):
+	case j.JWKSURL != "":
+		r.errorf(file, "jwt: jwks_url: and jwks_file: exclude each other")
+	default: // it would be read when the first token comes, and nobody would look then
+		if err := checkFile(j.JWKSFile); err != nil {
+			r.errorf(file, "jwt.jwks_file: %s: %v", r.quote(file), err)
+		}
 	}
 	ttl := option("jwks_ttl")
 	switch {

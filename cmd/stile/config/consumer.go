@@ -3,6 +3,7 @@ package config
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/stile-gate/stile/policy"
 )
@@ -42,6 +43,9 @@ func (c *Config) checkConsumers(r *report) {
 			keyIDs.once(r, option("id"), key.ID, "id")
 			hashes.once(r, option("hash"), key.Hash, "hash")
 			c.checkHash(r, path, key.Hash)
+			if end := key.ExpiresAt; !end.IsZero() && !end.After(time.Now()) {
+				r.warnf(option("expires_at"), "expires_at: is past, so the key is refused; take it out, or declare another")
+			}
 		}
 	}
 }

@@ -131,6 +131,12 @@ func (d *decoder) names(n *yaml.Node, v reflect.Value) {
 	}
 	v.Set(reflect.MakeMap(v.Type()))
 	d.mapping(n, v, func(key, value *yaml.Node) {
+		if err := d.keys.CheckPlain(key.Value); err != nil {
+			d.path = append(d.path, step{name: key.Value})
+			d.wrong("the name: %v", err)
+			d.path = d.path[:len(d.path)-1]
+			return
+		}
 		element := reflect.New(v.Type().Elem()).Elem()
 		d.within(step{name: key.Value}, key.Line, value, element, field{})
 		v.SetMapIndex(reflect.ValueOf(key.Value), element)

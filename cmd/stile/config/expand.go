@@ -115,14 +115,22 @@ func (e *expander) absolute(path string) string {
 
 // readIncluded takes regular files only: a load must not wait for the end of a pipe.
 func readIncluded(path string) ([]byte, error) {
+	if err := checkFile(path); err != nil {
+		return nil, err
+	}
+	return readFile(path, maxIncluded)
+}
+
+// checkFile tells whether there is a regular file. Its errors leave out the path.
+func checkFile(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, withoutPath(err)
+		return withoutPath(err)
 	case !info.Mode().IsRegular():
-		return nil, errors.New("not a regular file")
+		return errors.New("not a regular file")
 	}
-	return readFile(path, maxIncluded)
+	return nil
 }
 
 // readFile reads a file of a bounded size. Its errors leave out the path.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -137,6 +138,30 @@ func (c *Config) checkRouteLimits(r *report, path []step, route *Route) {
 		r.errorf(cost, "cost: must be a number from 1")
 	case !r.has(limit) && !r.unsure(limit):
 		r.errorf(cost, "cost: does nothing without limit:")
+	default:
+		c.checkCost(r, cost, route)
+	}
+}
+
+// checkCost refuses a cost that some limits never allow, in one problem: it is one number
+// that is wrong.
+func (c *Config) checkCost(r *report, cost []step, route *Route) {
+	var short []string
+	for i, name := range route.Limit {
+		l, ok := c.Limits[name]
+		if !ok || r.touched(at("limits", name)) || slices.Index(route.Limit, name) < i { // its second mention is told
+			continue
+		}
+		what, most := "burst", l.Policy(name).Rate.Burst
+		if l.Quota.Count > 0 {
+			what, most = "quota", l.Quota.Count
+		}
+		if int64(route.Cost) > most {
+			short = append(short, fmt.Sprintf("limit %s (%s %d)", quote(name), what, most))
+		}
+	}
+	if len(short) > 0 {
+		r.errorf(cost, "cost: %d is more than %s can ever give; lower it, or raise what is in brackets", route.Cost, strings.Join(short, " and "))
 	}
 }
 
@@ -148,7 +173,5 @@ func (c *Config) checkRouteLimit(r *report, element []step, route *Route, l *pol
 		r.errorf(element, "limit %s counts per %s, and a public route knows nobody; use one per ip or per route", quote(l.Name), kind)
 	case kind == policy.PerClaim && len(route.Authenticate) > 0 && !slices.ContainsFunc(route.Authenticate, ofTokens):
 		r.errorf(element, "limit %s counts by a claim, and no authenticator of this route reads tokens", quote(l.Name))
-	case l.Quota.Count > 0 && int64(route.Cost) > l.Quota.Count || l.Quota.Count == 0 && int64(route.Cost) > l.Rate.Burst:
-		r.errorf(element, "limit %s never allows what one request costs, %d", quote(l.Name), route.Cost)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Load reads the configuration at a path, with the overrides that environ, in the form of
@@ -36,6 +38,7 @@ func Parse(name string, data []byte, environ []string) (*Config, Problems) {
 		line:     root.Line,
 		fields:   map[reflect.Type]map[string]field{},
 	}
+	r.keys.Prefix = d.keyPrefix()
 	c := &Config{source: r.source}
 	d.value(root, reflect.ValueOf(c).Elem(), field{})
 	c.adminToken(r, variables)
@@ -48,6 +51,23 @@ func Parse(name string, data []byte, environ []string) (*Config, Problems) {
 	c.Files = slices.Sorted(slices.Values(d.files))
 	r.problems.Sort()
 	return c, r.problems
+}
+
+// keyPrefix is keys.prefix ahead of all else, since a key must be known wherever it stands;
+// "" for the default.
+func (d *decoder) keyPrefix() string {
+	node, _ := d.find(at("keys", "prefix"))
+	if node == nil || node.Kind != yaml.ScalarNode {
+		return ""
+	}
+	text := node.Value
+	if expands(node) {
+		text, _ = d.expand(text) // what is wrong with it is said when it is read
+	}
+	if !isPrefix(text) {
+		return ""
+	}
+	return text
 }
 
 // variablesOf reads the form of os.Environ; of two with one name the first counts, as for

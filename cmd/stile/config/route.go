@@ -32,9 +32,21 @@ func (c *Config) checkRoutes(r *report) {
 		if route.Match == "" && !r.unsure(below(path, step{name: "match"})) {
 			r.errorf(path, "needs match:")
 		}
+		c.checkRouteHost(r, below(path, step{name: "match"}), route)
 		c.checkDemands(r, path, route, authenticators)
 		c.checkRouteLimits(r, path, route)
 		c.checkRouteUpstream(r, path, route, upstreams)
+	}
+}
+
+// checkRouteHost refuses a route that no request can come by, since `hosts:` refuses all.
+func (c *Config) checkRouteHost(r *report, match []step, route *Route) {
+	hosts, err := policy.ParseHosts(c.Hosts)
+	if err != nil || r.touched(at("hosts")) || r.unsure(match) {
+		return
+	}
+	if err := hosts.CheckMatch(route.Match); err != nil {
+		r.errorf(match, "%s", r.reason(match, "match", err))
 	}
 }
 

@@ -114,6 +114,12 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value) {
 		d.wrong("expands to text that is not UTF-8")
 		return
 	}
+	if t.Kind() == reflect.String && !d.isHash() {
+		if err := d.keys.CheckPlain(text); err != nil {
+			d.wrong("%v", err)
+			return
+		}
+	}
 	err := parseScalar(text, v)
 	switch {
 	case err == nil:
@@ -124,6 +130,12 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value) {
 	default:
 		d.wrong("%s: %v", quote(n.Value), err)
 	}
+}
+
+// isHash tells whether a hash belongs here. Who has put a key in its place is told that.
+func (d *decoder) isHash() bool {
+	name := d.path[len(d.path)-1].name
+	return name == "hash" || name == "token"
 }
 
 // parseScalar stores what text means in the form of the value's type.
@@ -152,10 +164,13 @@ func parseScalar(text string, v reflect.Value) error {
 		}
 	case *int:
 		*p, err = parseInt(text)
+		return err
 	case *time.Duration:
 		*p, err = time.ParseDuration(text)
 	case *time.Time:
-		*p, err = time.Parse(time.RFC3339, text)
+		if *p, err = time.Parse(time.RFC3339, text); err == nil && p.IsZero() {
+			return errors.New("is what programs write for no time at all; leave it out, or say when")
+		}
 	case **url.URL:
 		*p, err = url.Parse(text)
 	}
@@ -172,7 +187,11 @@ func parseInt(text string) (int, error) {
 	if !decimal.MatchString(text) {
 		return 0, errForm
 	}
-	return strconv.Atoi(text)
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, errors.New("the number is too large") // and not the largest that there is, which Atoi answers
+	}
+	return n, nil
 }
 
 // parseNetwork reads a CIDR without host bits, or an address as a network of one.

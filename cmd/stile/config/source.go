@@ -18,6 +18,7 @@ type source struct {
 	// variables is the environment variables that stand in for parts of the text. Nodes
 	// made of variables[i] have the line -1-i.
 	variables []string
+	keys      policy.KeyFormat // what no problem shows
 }
 
 // step is one step of a path into the text: a key of a mapping, or an index of a list.
@@ -119,8 +120,9 @@ func (s *source) reason(path []step, option string, err error) string {
 	return option + ": " + strings.TrimPrefix(err.Error(), option+": ")
 }
 
-// problem makes one of a line as find gives it.
+// problem makes one of a line as find gives it. People put keys where names belong.
 func (s *source) problem(line int, text string) Problem {
+	text = s.keys.MaskPath(text)
 	if line < 0 {
 		return Problem{File: s.variables[-1-line], Text: text}
 	}

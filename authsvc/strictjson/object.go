@@ -1,4 +1,5 @@
-package authn
+// Package strictjson reads JSON (RFC 8259) that no two programs can read differently.
+package strictjson
 
 import (
 	"encoding/json"
@@ -9,23 +10,26 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds how deep objects and arrays of a token may nest.
+// maxDepth bounds how deep objects and arrays of an Object may nest.
 const maxDepth = 16
 
-var errNotObject = errors.New("not a JSON object in UTF-8")
+var (
+	errNotObject = errors.New("not a JSON object in UTF-8")
+	errSurrogate = errors.New("JSON has half of a surrogate pair")
+)
 
-// decodeObject reads one JSON object (RFC 8259) that no two programs can read
-// differently. RFC 7519 §4 lets a reader of claims take the last of two equal names;
-// others take the first, and encoding/json takes ISS for iss. So these are errors: bytes
-// that are not UTF-8, half of a surrogate pair, two names in one object that are equal
-// or differ in case only, depth above maxDepth, anything behind the object. Numbers
-// stay as they were written (json.Number). Errors hold nothing of the input.
-func decodeObject(data []byte) (map[string]any, error) {
+// Object reads one JSON object of strangers, such as a token's claims. RFC 7519 §4 lets a
+// reader of claims take the last of two equal names; others take the first, and
+// encoding/json takes ISS for iss. So these are errors: bytes that are not UTF-8, half of a
+// surrogate pair, two names in one object that are equal or differ in case only, depth
+// above maxDepth, anything behind the object. Numbers stay as they were written
+// (json.Number). Errors hold nothing of the input.
+func Object(data []byte) (map[string]any, error) {
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return nil, errNotObject
 	}
 	if hasLoneSurrogate(data) {
-		return nil, errors.New("JSON has half of a surrogate pair")
+		return nil, errSurrogate
 	}
 	r := jsonReader{text: string(data)}
 	value, err := r.value(0)
@@ -147,17 +151,4 @@ func foldCase(name string) string {
 		}
 		return least
 	}, name)
-}
-
-// checkVariants refuses an object with a name that differs only in case from one that is
-// read: another program could take it for that one.
-func checkVariants(object map[string]any, read []string) error {
-	for name := range object {
-		for _, wanted := range read {
-			if name != wanted && strings.EqualFold(name, wanted) {
-				return fmt.Errorf("a name differs from %q in case only", wanted)
-			}
-		}
-	}
-	return nil
 }

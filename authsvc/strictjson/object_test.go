@@ -1,4 +1,4 @@
-package authn
+package strictjson
 
 import (
 	"encoding/json"
@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestDecodeObject(t *testing.T) {
+func TestObject(t *testing.T) {
 	deep := func(n int) string { return `{"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}` }
 	for name, c := range map[string]struct {
 		text string
@@ -55,24 +55,24 @@ func TestDecodeObject(t *testing.T) {
 		"no surrogate":        {`{"a":"\ud7ff\ue000"}`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := decodeObject([]byte(c.text))
+			_, err := Object([]byte(c.text))
 			if (err == nil) != c.ok {
-				t.Errorf("decodeObject: %v", err)
+				t.Errorf("Object: %v", err)
 			}
 		})
 	}
 }
 
-func TestDecodeObjectKeepsNumbers(t *testing.T) {
-	object, err := decodeObject([]byte(`{"n":9007199254740993.10}`))
+func TestObjectKeepsNumbers(t *testing.T) {
+	object, err := Object([]byte(`{"n":9007199254740993.10}`))
 	if err != nil || object["n"] != json.Number("9007199254740993.10") {
 		t.Errorf("got %v, %v", object["n"], err)
 	}
 }
 
-// FuzzClaims holds the decoder against encoding/json: what is accepted reads the same in
+// FuzzObject holds the decoder against encoding/json: what is accepted reads the same in
 // both, and what is refused is either not JSON or ambiguous.
-func FuzzClaims(f *testing.F) {
+func FuzzObject(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"iss":"a","ISS":"b"}`, `{"a":[1,2,{"b":null}]}`, `{"a":"\ud800"}`, `{"a":1e400}`, `{"a":1}{}`,
 		"{\"\xff\":1}", `{"a":{"a":{"a":{}}}}`, `{"a":"\\\ud83d\ude00"}`, `{"ſ":1,"S":2}`,
@@ -80,7 +80,7 @@ func FuzzClaims(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := decodeObject(data)
+		got, err := Object(data)
 		var want map[string]any
 		d := json.NewDecoder(strings.NewReader(string(data)))
 		d.UseNumber()
@@ -103,12 +103,12 @@ func FuzzClaims(f *testing.F) {
 				}
 			}
 		}
-		// Strict claims, written again, are still strict, and the same.
+		// A strict object, written again, are still strict, and the same.
 		again, err := json.Marshal(got)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if second, err := decodeObject(again); err != nil || !reflect.DeepEqual(got, second) {
+		if second, err := Object(again); err != nil || !reflect.DeepEqual(got, second) {
 			t.Fatalf("%q: written again %v (%v)", data, second, err)
 		}
 	})

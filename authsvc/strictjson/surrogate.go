@@ -1,4 +1,4 @@
-package authn
+package strictjson
 
 // hasLoneSurrogate tells whether valid JSON escapes half of a surrogate pair (RFC 8259
 // §8.2). encoding/json reads every such half as U+FFFD, so that different names and
