@@ -25,6 +25,7 @@ type CacheOptions struct {
 	Static *Static // asked before the source; nil for none
 	Pepper policy.Pepper
 	Old    []policy.Pepper // with which keys may be hashed, too
+	Rehash *Rehasher       // moves keys that are hashed with another than Pepper; nil for none
 
 	Entries         int           // found ones of each kind at most, default 200,000
 	NegativeEntries int           // unknown ones of each kind at most, default 20,000
@@ -77,7 +78,7 @@ func NewCache(o CacheOptions) *Cache {
 	s := &shared{options: o, epoch: o.Now()}
 	s.forgotten.seed = maphash.MakeSeed()
 	return &Cache{
-		source: o.Source, static: o.Static, peppers: Peppers{o.Pepper, o.Old, o.Source}, now: o.Now, shared: s,
+		source: o.Source, static: o.Static, peppers: Peppers{o.Pepper, o.Old, o.Source, o.Rehash}, now: o.Now, shared: s,
 		credentials: newLookup[digest]("credential", s, func(found *policy.Identity) dependence {
 			return dependence{s.forgotten.keyMark(found.ID), s.forgotten.consumerMark(found.ConsumerID)}
 		}),

@@ -12,16 +12,18 @@ import (
 // usable behind, wherever it is cut short or meets another write.
 //
 //	stile:key:<hash>                hash    nonce, key (JSON), consumer (JSON), version (of the
-//	                                        consumer), revision (of the key, none for 1), write (nonce)
+//	                                        consumer), revision (of the key, none for 1), write (nonce);
+//	                                        while it moves to (hash) or mover (mark): redis_rehash.go
 //	stile:{c:<consumer>}            hash    state, version, json, custom (nonce), write (nonce)
 //	stile:{c:<consumer>}:keys       set     "<key id> <nonce>"
 //	stile:{c:<consumer>}:used       hash    <key id> to the unix minute of its last use
 //	stile:{c:<consumer>}:claim      string  nonce of a custom id about to be written
-//	stile:ref:key:<key id>          string  "<hash> <consumer> <nonce>"
+//	stile:ref:key:<key id>          string  "<hash> <consumer> <nonce>", and while it moves " <former hash>"
 //	stile:ref:custom:<custom id>    string  "<consumer> <nonce>"
 //	stile:{sys}:consumers           zset    "<consumer>", score 0
 //	stile:{sys}:keys                zset    "<key id> <nonce>", score 0
 //	stile:revoked:<kind>:<hash>     string  what is revoked, PX: redis_revocations.go
+//	stile:{sys}:revoked             zset    the same, "<kind>:<hash>[:<unix ms>]", by its end (unix ms)
 //	stile:{sys}:audit, …:head       stream and string: redis_audit.go
 //	stile:{sys}:changes             stream  epoch, n, kind, id: the log of changes, about 10,000
 //	stile:{sys}:change-seq          string  n of the last change
@@ -41,7 +43,8 @@ import (
 //     DeleteConsumer, which first closes the set, ends it.
 //
 // To end a key, its hash goes first. If that is only reserved, it cannot be filled in
-// any more.
+// any more. A key that moves to another hash (redis_rehash.go) keeps its nonce, and has two
+// for a while: the former one goes first then.
 //
 // A consumer's state is live, leaving while its keys are ended, or gone, which keeps its
 // version for a day. A custom id is claimed, then written together with the consumer; a
@@ -72,14 +75,29 @@ func customRefKey(customID string) string { return "stile:ref:custom:" + customI
 
 func newNonce() string { return rand.Text() }
 
-// ref is what a name leads to: a key, or, without hash, a consumer.
-type ref struct{ hash, consumer, nonce string }
+// ref is what a name leads to: a key, or, without hash, a consumer. A key that moves has a
+// former hash, too, and may be under either or both.
+type ref struct{ hash, consumer, nonce, former string }
+
+func (f ref) moving() bool { return f.former != "" }
+
+// hashes are those that a key may be under, the former one first.
+func (f ref) hashes() []string {
+	if f.moving() {
+		return []string{f.former, f.hash}
+	}
+	return []string{f.hash}
+}
 
 func (f ref) String() string {
-	if f.hash == "" {
+	switch {
+	case f.hash == "":
 		return f.consumer + " " + f.nonce
+	case f.moving():
+		return f.hash + " " + f.consumer + " " + f.nonce + " " + f.former
+	default:
+		return f.hash + " " + f.consumer + " " + f.nonce
 	}
-	return f.hash + " " + f.consumer + " " + f.nonce
 }
 
 func parseRef(text string) (ref, error) {
@@ -88,6 +106,8 @@ func parseRef(text string) (ref, error) {
 		return ref{consumer: parts[0], nonce: parts[1]}, nil
 	case 3:
 		return ref{hash: parts[0], consumer: parts[1], nonce: parts[2]}, nil
+	case 4:
+		return ref{hash: parts[0], consumer: parts[1], nonce: parts[2], former: parts[3]}, nil
 	default:
 		return ref{}, fmt.Errorf("ref of %d words: %w", len(parts), ErrCorrupt)
 	}

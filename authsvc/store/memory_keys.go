@@ -53,6 +53,33 @@ func (m *Memory) UpdateKey(_ context.Context, k Key) (Key, error) {
 	return k.clone(), nil
 }
 
+// RehashKey makes a key that is stored under one hash be stored under another, of a pepper
+// of a higher version: ErrNotFound when there is none under the first, ErrExists when the
+// other is taken by another key. A second time it does nothing.
+func (m *Memory) RehashKey(_ context.Context, id, from, to string) error {
+	if err := checkRehash(id, from, to); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k, ok := m.keys[id]
+	switch {
+	case !ok:
+		return keyMissing(id)
+	case k.Hash == to:
+		return nil
+	case k.Hash != from:
+		return notUnder(id)
+	}
+	if _, taken := m.byHash[to]; taken {
+		return fmt.Errorf("move key %q to another hash: %w", id, errHashTaken)
+	}
+	delete(m.byHash, from)
+	k.Hash = to
+	m.keys[id], m.byHash[to] = k, id
+	return nil
+}
+
 // hashTaken does not say whose the hash is: the same key under two ids is nobody's to know.
 func hashTaken(k Key) error {
 	return fmt.Errorf("the hash of key %q: %w", k.ID, ErrExists)

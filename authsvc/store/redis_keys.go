@@ -30,7 +30,8 @@ func encodeKey(k Key) (string, error) {
 }
 
 // decodeKey checks that it is the one that was asked for. Revision "" is that of a key
-// that was never changed.
+// that was never changed. Fields that this version does not know are passed over, as
+// decodeConsumer does.
 func decodeKey(hash, text, revision string) (Key, error) {
 	var in storedKey
 	if err := json.Unmarshal([]byte(text), &in); err != nil {
@@ -97,7 +98,7 @@ func (r *Redis) CreateKey(ctx context.Context, k Key) (err error) {
 	if err != nil {
 		return err
 	}
-	life := ref{k.Hash, k.Consumer, newNonce()}
+	life := ref{hash: k.Hash, consumer: k.Consumer, nonce: newNonce()}
 	if err := r.reserve(ctx, k, life); err != nil {
 		return err
 	}
@@ -130,13 +131,19 @@ func (r *Redis) reserve(ctx context.Context, k Key, life ref) error {
 	return nil
 }
 
-// lives tells whether a ref leads to a key, usable or reserved.
+// lives tells whether a ref leads to a key, usable or reserved. The former hash is looked at
+// first, since a key is under the other by the time that it leaves that.
 func (r *Redis) lives(ctx context.Context, life ref) (bool, error) {
-	nonce, err := r.client.HGet(ctx, hashKey(life.hash), "nonce").Result()
-	if errors.Is(err, redis.Nil) {
-		return false, nil
+	for _, hash := range life.hashes() {
+		nonce, err := r.client.HGet(ctx, hashKey(hash), "nonce").Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return false, err
+		}
+		if err == nil && nonce == life.nonce {
+			return true, nil
+		}
 	}
-	return nonce == life.nonce, err
+	return false, nil
 }
 
 // fill adds the key to its consumer and the list, and makes it usable.
@@ -218,16 +225,7 @@ func (r *Redis) endKey(ctx context.Context, id string, life ref) error {
 // endKeys ends keys of one consumer: first they cease to be usable, then their traces go.
 func (r *Redis) endKeys(ctx context.Context, consumer string, members []member) error {
 	for some := range slices.Chunk(members, chunk) {
-		alive, err := r.living(ctx, consumer, some)
-		if err != nil {
-			return err
-		}
-		_, err = r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for _, key := range alive {
-				endScript.Eval(ctx, p, []string{hashKey(key.hash)}, key.nonce)
-			}
-			return nil
-		})
+		ended, err := r.stop(ctx, consumer, some)
 		if err != nil {
 			return fmt.Errorf("end keys: %w", err)
 		}
@@ -236,7 +234,7 @@ func (r *Redis) endKeys(ctx context.Context, consumer string, members []member) 
 				p.ZRem(ctx, keysIndex, m.String())
 				p.SRem(ctx, consumerKeysKey(consumer), m.String())
 			}
-			for _, key := range alive {
+			for _, key := range ended {
 				p.HDel(ctx, consumerUsedKey(consumer), key.id)
 				releaseScript.Eval(ctx, p, []string{keyRefKey(key.id)}, key.String())
 			}
@@ -247,4 +245,40 @@ func (r *Redis) endKeys(ctx context.Context, consumer string, members []member) 
 		}
 	}
 	return nil
+}
+
+// stop makes keys unusable under every hash that they have, and answers their refs. A key
+// may have begun to move after its ref was read: then the ref is another by now, and names
+// the hash that it may have gone to. If it is not, whoever moves it finds its hash gone.
+func (r *Redis) stop(ctx context.Context, consumer string, members []member) (stopped []namedKey, err error) {
+	for range moveAttempts {
+		alive, err := r.living(ctx, consumer, members)
+		if err != nil || slices.Equal(alive, stopped) {
+			return alive, err
+		}
+		// All of the former ones first: whoever moves a key takes its new hash before it looks
+		// at the former one, so that it cannot take it once more and find that still there.
+		for _, hash := range []func(namedKey) string{formerOf, hashOf} {
+			if err := r.stopUnder(ctx, alive, hash); err != nil {
+				return nil, err
+			}
+		}
+		stopped = alive
+	}
+	return nil, errMoving
+}
+
+func formerOf(key namedKey) string { return key.former }
+func hashOf(key namedKey) string   { return key.hash }
+
+func (r *Redis) stopUnder(ctx context.Context, keys []namedKey, hash func(namedKey) string) error {
+	_, err := r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, key := range keys {
+			if h := hash(key); h != "" {
+				endScript.Eval(ctx, p, []string{hashKey(h)}, key.nonce)
+			}
+		}
+		return nil
+	})
+	return err
 }

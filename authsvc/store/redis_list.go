@@ -127,31 +127,79 @@ func (r *Redis) living(ctx context.Context, consumer string, members []member) (
 
 // readKeys leaves out keys that are only reserved.
 func (r *Redis) readKeys(ctx context.Context, alive []namedKey) (list []Key, err error) {
-	keys, used := make([]*redis.SliceCmd, len(alive)), make([]*redis.StringCmd, len(alive))
-	_, err = r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, key := range alive {
+	found := make(map[string]Key, len(alive)) // by id
+	for rest := alive; len(rest) > 0; {
+		if err := r.readInto(ctx, found, rest); err != nil {
+			return nil, err
+		}
+		if rest, err = r.movedOn(ctx, found, rest); err != nil {
+			return nil, err
+		}
+	}
+	for _, key := range alive {
+		if k, ok := found[key.id]; ok {
+			list = append(list, k)
+		}
+	}
+	return list, nil
+}
+
+// movedOn are those of keys that were not found and whose ref has become another: each has
+// left the hash that it was looked for under since its ref was read.
+func (r *Redis) movedOn(ctx context.Context, found map[string]Key, keys []namedKey) (moved []namedKey, err error) {
+	var missing []member
+	for _, key := range keys {
+		if _, ok := found[key.id]; !ok {
+			missing = append(missing, member{key.id, key.nonce})
+		}
+	}
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	now, err := r.living(ctx, "", missing)
+	for _, key := range now {
+		if !slices.Contains(keys, key) {
+			moved = append(moved, key)
+		}
+	}
+	return moved, err
+}
+
+// readInto reads keys under each hash that they have, the former one first, since a key is
+// under the other by the time that it leaves that.
+func (r *Redis) readInto(ctx context.Context, found map[string]Key, alive []namedKey) error {
+	var places []namedKey // with one hash each
+	for _, key := range alive {
+		for _, hash := range key.hashes() {
+			key.hash = hash
+			places = append(places, key)
+		}
+	}
+	keys, used := make([]*redis.SliceCmd, len(places)), make([]*redis.StringCmd, len(places))
+	_, err := r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, key := range places {
 			keys[i] = p.HMGet(ctx, hashKey(key.hash), "key", "nonce", "revision")
 			used[i] = p.HGet(ctx, consumerUsedKey(key.consumer), key.id)
 		}
 		return nil
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("read keys: %w", err)
+		return fmt.Errorf("read keys: %w", err)
 	}
 	for i, cmd := range keys {
 		text := stringsOf(cmd.Val())
-		if len(text) != 3 || text[0] == "" || text[1] != alive[i].nonce {
+		if len(text) != 3 || text[0] == "" || text[1] != places[i].nonce {
 			continue
 		}
-		k, err := decodeKey(alive[i].hash, text[0], text[2])
+		k, err := decodeKey(places[i].hash, text[0], text[2])
 		if err != nil {
-			return nil, err
+			return err
 		}
 		k.LastUsed = usedAt(used[i].Val(), k.Created)
-		if k.ID != alive[i].id || k.Consumer != alive[i].consumer {
-			return nil, fmt.Errorf("key %q is stored as %q of consumer %q: %w", alive[i].id, k.ID, k.Consumer, ErrCorrupt)
+		if k.ID != places[i].id || k.Consumer != places[i].consumer {
+			return fmt.Errorf("key %q is stored as %q of consumer %q: %w", places[i].id, k.ID, k.Consumer, ErrCorrupt)
 		}
-		list = append(list, k)
+		found[k.ID] = k
 	}
-	return list, nil
+	return nil
 }

@@ -65,6 +65,13 @@ func updateKey(id string, version int64) operation {
 	}
 }
 
+// rehash moves a key that seed, or storetest, has made to the first pepper.
+func rehash(id string) operation {
+	return func(ctx context.Context, r *store.Redis) error {
+		return r.RehashKey(ctx, id, storetest.Hash(id), pepperOf(1).HashKey(storetest.Secret(id)))
+	}
+}
+
 func markUsed(consumer, key string) operation {
 	return func(ctx context.Context, r *store.Redis) error {
 		return r.MarkUsed(ctx, []store.Use{{Consumer: consumer, Key: key, At: storetest.Clock()}})
@@ -81,6 +88,7 @@ var operations = map[string]operation{
 	"update key":               updateKey("k0", 0),
 	"update key version 1":     updateKey("k0", 1),
 	"mark used":                markUsed("acme", "k0"),
+	"rehash":                   rehash("k0"),
 	"update version 1":         updateFirst,
 	"update custom id":         update("acme", "y"),
 	"take custom id":           update("other", "x"),
@@ -150,6 +158,9 @@ func TestRedisReplaced(t *testing.T) {
 		"create key":      {createKey("k1", "acme", "k1"), []operation{revoke("k1"), createKey("k1", "acme", "k1")}},
 		"revoke":          {revoke("k0"), []operation{revoke("k0"), createKey("k0", "acme", "k0"), createKey("k1", "acme", "k1")}},
 		"update key":      {updateKey("k0", 0), []operation{revoke("k0"), createKey("k0", "acme", "k0"), createKey("k1", "acme", "k1")}},
+		"rehash":          {rehash("k0"), []operation{revoke("k0"), createKey("k0", "acme", "k0"), createKey("k1", "acme", "k1")}},
+		"rehash, too":     {rehash("k0"), []operation{rehash("k0"), revoke("k0"), createKey("k0", "acme", "k0"), rehash("k0"), createKey("k1", "acme", "k1")}},
+		"revoke, moved":   {revoke("k0"), []operation{rehash("k0"), createKey("k1", "acme", "k1")}},
 		"update":          {update("acme", "x"), []operation{remove("acme"), create("acme", "x"), createKey("k1", "acme", "k1")}},
 		"custom id":       {update("acme", "y"), []operation{update("acme", ""), update("acme", "y"), createKey("k1", "acme", "k1")}},
 		"delete":          {remove("acme"), []operation{remove("acme"), create("acme", "x"), createKey("k1", "acme", "k1")}},

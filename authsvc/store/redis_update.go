@@ -130,7 +130,9 @@ func (r *Redis) push(ctx context.Context, now copied) error {
 		}
 		_, err = r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, key := range living {
-				pushScript.Eval(ctx, p, []string{hashKey(key.hash)}, key.nonce, now.text, now.version)
+				for _, hash := range key.hashes() {
+					pushScript.Eval(ctx, p, []string{hashKey(hash)}, key.nonce, now.text, now.version)
+				}
 			}
 			return nil
 		})

@@ -47,14 +47,15 @@ redis.call('PERSIST', KEYS[1])
 return 1
 `)
 
-// updateKeyScript replaces a usable key.
+// updateKeyScript replaces a usable key, unless it is leaving this hash.
 // KEYS: stile:key:<hash>. ARGV: nonce, write nonce, key, version that it must have or "0".
 // Answers a status and the version as it is now.
 var updateKeyScript = redis.NewScript(`
-local at = redis.call('HMGET', KEYS[1], 'nonce', 'key', 'revision', 'write')
+local at = redis.call('HMGET', KEYS[1], 'nonce', 'key', 'revision', 'write', 'to')
 if at[1] ~= ARGV[1] or not at[2] then return {'missing', ''} end
 local revision = tonumber(at[3] or '1')
 if at[4] == ARGV[2] then return {'ok', tostring(revision)} end
+if at[5] then return {'leaving', ''} end
 if ARGV[4] ~= '0' and tonumber(ARGV[4]) ~= revision then return {'conflict', tostring(revision)} end
 redis.call('HSET', KEYS[1], 'key', ARGV[3], 'revision', revision + 1, 'write', ARGV[2])
 return {'ok', tostring(revision + 1)}

@@ -114,3 +114,11 @@ func (l *live) warmOnce(ctx context.Context) (all bool) {
 
 // unused hears why the last uses of keys could not be written.
 func (l *live) unused(err error) { l.log.Warn("last uses of keys are not written", "error", err) }
+
+// rehashed counts a key that was to be moved to the hash with keys.pepper.
+func (p parts) rehashed(result string, err error) {
+	p.metrics.rehashed.WithLabelValues(result).Inc()
+	if err != nil {
+		p.log.Warn("a key is not moved to keys.pepper; its next use tries again", "error", err)
+	}
+}

@@ -20,6 +20,7 @@ type metrics struct {
 	store     *prometheus.HistogramVec
 	storeUp   prometheus.Gauge
 	limits    *prometheus.CounterVec
+	rehashed  *prometheus.CounterVec
 	followed  prometheus.Gauge
 	lag       prometheus.Histogram
 	upstream  *prometheus.CounterVec
@@ -55,12 +56,16 @@ func newMetrics() *metrics {
 			Name: "stile_change_lag_seconds", Help: "Age of a change when it was applied here, by the store's clock.", Buckets: fastBuckets(),
 		}),
 		limits:    counter("stile_limit_requests_total", "Questions to counters of limits: exact or leased, or while the store is down local, allowed or error.", "result"),
+		rehashed:  counter("stile_keys_rehashed_total", "Keys found under a hash of before and taken to the one with keys.pepper: moved, gone, failed or dropped.", "result"),
 		upstream:  counter("stile_upstream_requests_total", "Requests that the gateway passed on, by status.", "upstream", "target", "code"),
 		upstreamT: histogram("stile_upstream_duration_seconds", "Time until an upstream's response head.", prometheus.DefBuckets, "upstream"),
 	}
 	m.storeUp.Set(1)
 	m.reloads.WithLabelValues("ok")
 	m.reloads.WithLabelValues("failed")
+	for _, result := range []string{"moved", "gone", "failed", "dropped"} {
+		m.rehashed.WithLabelValues(result)
+	}
 	m.cached = map[[2]string]prometheus.Counter{}
 	for _, cache := range []string{"credential", "consumer", "revocation"} {
 		for _, result := range []string{"hit", "miss", "negative", "stale", "error"} {
@@ -69,7 +74,7 @@ func newMetrics() *metrics {
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.decisions, m.duration, m.reloads, m.cache, m.store, m.storeUp, m.limits, m.followed, m.lag, m.upstream, m.upstreamT,
+		m.decisions, m.duration, m.reloads, m.cache, m.store, m.storeUp, m.limits, m.rehashed, m.followed, m.lag, m.upstream, m.upstreamT,
 	)
 	return m
 }

@@ -45,6 +45,7 @@ type parts struct {
 	store     books
 	meter     *store.Meter // of store
 	used      *store.LastUsed
+	rehash    *store.Rehasher
 	replica   *replica // nil where no other process shares the store
 	metrics   *metrics
 	log       *slog.Logger
@@ -62,6 +63,7 @@ type books interface {
 	store.Source
 	store.RevocationSource
 	store.UseBooks
+	store.RehashBooks
 	counter
 	Ping(context.Context) error
 	Close() error
@@ -150,7 +152,7 @@ func (prog *program) remember(p parts, old *program) (err error) {
 		return err
 	}
 	prog.cache = store.NewCache(store.CacheOptions{
-		Source: p.store, Static: prog.declared, Pepper: policy.Pepper(c.Keys.Pepper), Old: oldPeppers(c),
+		Source: p.store, Static: prog.declared, Pepper: policy.Pepper(c.Keys.Pepper), Old: oldPeppers(c), Rehash: p.rehash,
 		Entries: c.Cache.Entries, TTL: c.Cache.TTL, StaleGrace: written(c.Cache.StaleGrace), Count: p.metrics.countCache,
 	})
 	return nil

@@ -114,6 +114,7 @@ func newServer(c *config.Config, problems config.Problems, path string, logTo io
 		return nil, c.Problem(c.At("store"), "%v", err)
 	}
 	p.meter, p.used, p.replica = newMeter(p.store, p.metrics), store.NewLastUsed(p.store), newReplica(p.store)
+	p.rehash = store.NewRehasher(p.store, p.rehashed)
 	p.metrics.follows(p.followed())
 	s.live = &live{parts: p, path: path, changed: make(chan struct{}, 1)}
 	prog, more := compile(c, p, nil)
@@ -194,9 +195,11 @@ func (s *server) run(ctx context.Context) error {
 	}
 	go s.live.warm(ctx)
 	go s.ready.watch(ctx)
-	var kept sync.WaitGroup // what writes to the store once more at the end
+	go s.live.current.Load().revoked.Run(ctx) // a reload keeps it
+	var kept sync.WaitGroup                   // what writes to the store, some of it once more at the end
 	kept.Go(func() { s.live.meter.Run(ctx) })
 	kept.Go(func() { s.live.used.Run(ctx, s.live.unused) })
+	kept.Go(func() { s.live.rehash.Run(ctx) })
 	if s.live.replica != nil {
 		kept.Go(func() { s.live.replica.follow(ctx, s.live) })
 	}

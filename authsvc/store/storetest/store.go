@@ -28,6 +28,7 @@ type Store interface {
 	Keys(ctx context.Context, consumer, after string, limit int) ([]store.Key, error)
 	UpdateKey(context.Context, store.Key) (store.Key, error)
 	RevokeKey(ctx context.Context, id string) error
+	RehashKey(ctx context.Context, id, from, to string) error
 	MarkUsed(context.Context, []store.Use) error
 	Ping(context.Context) error
 	Close() error
@@ -56,6 +57,12 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 		{"key is rotated", testRotateKey},
 		{"key is not rotated", testRotateKeyRefused},
 		{"last use", testLastUse},
+		{"key is rehashed", testRehash},
+		{"key is not rehashed", testRehashRefused},
+		{"what was rehashed", testRehashed},
+		{"concurrent rehashes", testConcurrentRehashes},
+		{"rehash while it is updated", testRehashWhileUpdated},
+		{"rehash while it is ended", testRehashWhileEnded},
 		{"copies follow", testCopiesFollow},
 		{"invalid", testInvalid},
 		{"nothing is shared", testNothingShared},
