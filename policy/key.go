@@ -117,8 +117,11 @@ func unescape(text string) string {
 }
 
 func checksum(text string) (out [keyCheckLength]byte) {
-	var room [64]byte // keeps a common key off the heap
-	sum := crc32.ChecksumIEEE(append(room[:0], text...))
+	sum := ^uint32(0) // as crc32.ChecksumIEEE does it, which would need a copy on the heap
+	for i := range len(text) {
+		sum = crc32.IEEETable[byte(sum)^text[i]] ^ sum>>8
+	}
+	sum = ^sum
 	for i := keyCheckLength - 1; i >= 0; i-- {
 		out[i] = base62[sum%62]
 		sum /= 62

@@ -59,3 +59,21 @@ func (m *Memory) Revoked(_ context.Context, t TokenRef) (bool, error) {
 	}
 	return false, nil
 }
+
+// AllRevoked lists all that is revoked, as Revocation.ID writes it; false when that is more
+// than most.
+func (m *Memory) AllRevoked(_ context.Context, most int) (ids []string, all bool, err error) {
+	now := m.Now()
+	m.revoked.mu.RLock()
+	defer m.revoked.mu.RUnlock()
+	for name, held := range m.revoked.marks {
+		if !now.Before(held.until) {
+			continue
+		}
+		if len(ids) == most {
+			return ids, false, nil
+		}
+		ids = append(ids, mark{name, held.before}.String())
+	}
+	return ids, true, nil
+}

@@ -22,6 +22,9 @@ redis.call('SET', KEYS[1], before, 'PX', string.format('%d', left))
 return 1
 `)
 
+// revokedIndex lists what is revoked, as announced, by when it can be forgotten (unix ms).
+const revokedIndex = "stile:{sys}:revoked"
+
 // revokedText is the value of what is revoked whenever it was issued.
 const revokedText = "1"
 
@@ -42,10 +45,36 @@ func (r *Redis) Revoke(ctx context.Context, rev Revocation) (err error) {
 	if m.before != always {
 		value = strconv.FormatInt(m.before, 10)
 	}
-	if err := r.run(ctx, revokeScript, revokedKey(m.name), value, left.Milliseconds()); err != nil {
+	// Listed first: if it is cut short, who goes by the list refuses what is not revoked yet,
+	// and nobody takes what is.
+	_, err = r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZRemRangeByScore(ctx, revokedIndex, "-inf", strconv.FormatInt(r.Now().Add(-revokedSlack).UnixMilli(), 10))
+		p.ZAddGT(ctx, revokedIndex, redis.Z{Score: float64(rev.Until.UnixMilli()), Member: m.String()})
+		return nil
+	})
+	if err == nil {
+		err = r.run(ctx, revokeScript, revokedKey(m.name), value, left.Milliseconds())
+	}
+	if err != nil {
 		return fmt.Errorf("revoke token: %w", err)
 	}
 	return nil
+}
+
+// revokedSlack is how much longer something is listed than it must be, for clocks differ.
+const revokedSlack = 5 * time.Minute
+
+// AllRevoked lists all that is revoked, as Revocation.ID writes it; false when that is more
+// than most. Some of it may have come to its end.
+func (r *Redis) AllRevoked(ctx context.Context, most int) (ids []string, all bool, err error) {
+	defer r.observe("all_revoked", time.Now(), &err)
+	ids, err = r.client.ZRangeArgs(ctx, redis.ZRangeArgs{
+		Key: revokedIndex, ByScore: true, Start: r.Now().Add(-revokedSlack).UnixMilli(), Stop: "+inf", Count: int64(most) + 1,
+	}).Result()
+	if err != nil {
+		return nil, false, fmt.Errorf("list revocations: %w", err)
+	}
+	return ids[:min(len(ids), most)], len(ids) <= most, nil
 }
 
 // Revoked tells whether a token was revoked, in one round trip.

@@ -56,12 +56,15 @@ func TestRedisRevocationKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	names := db.Keys(ctx, "*").Val()
-	if len(names) != 1 || names[0] != "stile:revoked:"+rev.Name() || !strings.HasPrefix(rev.Name(), "sub:") || len(rev.Name()) != len("sub:")+64 {
+	names := db.Keys(ctx, "stile:revoked:*").Val()
+	if len(names) != 1 || db.DBSize(ctx).Val() != 2 || names[0] != "stile:revoked:"+rev.Name() || !strings.HasPrefix(rev.Name(), "sub:") || len(rev.Name()) != len("sub:")+64 {
 		t.Fatalf("keys %q", names)
 	}
 	if left := db.PTTL(ctx, names[0]).Val(); left < 47*time.Hour || left > 48*time.Hour {
 		t.Errorf("it stays for %v, want 48h", left)
+	}
+	if listed := db.ZRange(ctx, "stile:{sys}:revoked", 0, -1).Val(); len(listed) != 1 || listed[0] != rev.ID() {
+		t.Errorf("listed %q", listed)
 	}
 	token := storetest.Token("", "alice", "")
 	db.Set(ctx, names[0], "x", time.Hour)

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,9 @@ const revokedTimeout = 250 * time.Millisecond
 // RevocationSource is what Revocations asks: a store.
 type RevocationSource interface {
 	Revoked(ctx context.Context, t TokenRef) (bool, error)
+	// AllRevoked lists all that is revoked, as Revocation.ID writes it; false when that is
+	// more than most.
+	AllRevoked(ctx context.Context, most int) (ids []string, all bool, err error)
 }
 
 // RevocationOptions says whom to ask and how long an answer may be remembered. A zero
@@ -27,8 +31,8 @@ type RevocationOptions struct {
 	Source RevocationSource
 
 	Entries int           // answers that are remembered at most, default 100,000
-	Known   int           // announced revocations that are remembered at most, default 10,000
-	TTL     time.Duration // how long an answer is good, ±10 %, default 30s
+	Known   int           // revocations that are remembered at most, default 10,000
+	TTL     time.Duration // how long an answer or a list of all is good, ±10 %, default 30s
 	Alone   time.Duration // the same while changes are not followed, default 2s
 	// Followed tells whether Apply hears of every revocation now. It is asked for each
 	// token, so it must be cheap. Nil for never.
@@ -38,6 +42,8 @@ type RevocationOptions struct {
 	// Count hears of every question: "hit", "miss", or "error" when the store could not be
 	// asked. Nil for none.
 	Count func(result string)
+	// Failed hears why all that is revoked could not be listed. Nil for none.
+	Failed func(error)
 }
 
 func (o RevocationOptions) withDefaults() RevocationOptions {
@@ -54,12 +60,16 @@ func (o RevocationOptions) withDefaults() RevocationOptions {
 	if o.Count == nil {
 		o.Count = func(string) {}
 	}
+	if o.Failed == nil {
+		o.Failed = func(error) {}
+	}
 	return o
 }
 
-// Revocations stands before a store's revocation list, in this process alone. It knows
-// revocations that were announced, and remembers for a while what the store said. While
-// the store cannot be asked, tokens go on, but those that it knows to be revoked.
+// Revocations stands before a store's revocation list, in this process alone. As long as
+// there are few revocations, it knows them all (see Run) and asks nobody; else it knows those
+// that were announced, and remembers for a while what the store said of a token. While the
+// store cannot be asked, tokens go on, but those that it knows to be revoked.
 type Revocations struct {
 	options RevocationOptions
 	epoch   time.Time // what the times of answers count from
@@ -70,6 +80,10 @@ type Revocations struct {
 	// generation counts how often everything was forgotten. An answer is good only in the
 	// generation in which it was asked for: it may be older than what was missed.
 	generation atomic.Uint64
+
+	mu       sync.Mutex    // orders what changes known, generation and complete
+	complete atomic.Bool   // known has all that is revoked, as long as changes are followed
+	missed   chan struct{} // holds one when the list of all should be read again
 }
 
 // answer is what the store said of one token.
@@ -88,6 +102,7 @@ func NewRevocations(o RevocationOptions) *Revocations {
 	return &Revocations{
 		options: o, epoch: o.Now(), known: newKnownRevocations(o.Known),
 		answers: otter.Must(&otter.Options[digest, answer]{MaximumSize: o.Entries}),
+		missed:  make(chan struct{}, 1),
 	}
 }
 
@@ -96,6 +111,10 @@ func NewRevocations(o RevocationOptions) *Revocations {
 func (r *Revocations) Revoked(ctx context.Context, t TokenRef) (bool, error) {
 	if t.hashed == nil {
 		t = t.Hashed()
+	}
+	if r.complete.Load() && r.options.Followed() {
+		r.options.Count("hit")
+		return r.known.end(t), nil
 	}
 	a, ok := r.answers.GetIfPresent(t.hashed.whole)
 	if ok && a.applied == r.known.applied.Load() && r.good(a) {
@@ -191,12 +210,27 @@ func (r *Revocations) Apply(id string) {
 		r.ForgetAll()
 		return
 	}
+	r.mu.Lock()
+	pushedOut := r.known.add(m, r.options.Now())
+	if !pushedOut.IsZero() {
+		r.complete.Store(false)
+	}
+	r.mu.Unlock()
 	// What was pushed out is the store's to say, in whose answers it may not be yet.
-	if pushedOut := r.known.add(m, r.options.Now()); pushedOut.After(r.options.Now().Add(-2 * r.options.TTL)) {
+	if pushedOut.After(r.options.Now().Add(-2 * r.options.TTL)) {
 		r.ForgetAll()
 	}
 }
 
 // ForgetAll asks about every token again: when announcements may have been missed. What is
 // known to be revoked stays so.
-func (r *Revocations) ForgetAll() { r.generation.Add(1) }
+func (r *Revocations) ForgetAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.generation.Add(1)
+	r.complete.Store(false)
+	select {
+	case r.missed <- struct{}{}:
+	default: // one is waiting
+	}
+}

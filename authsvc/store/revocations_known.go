@@ -14,6 +14,7 @@ type knownRevocations struct {
 	marks map[revoked]int64 // unix milliseconds up to which they end tokens, or always
 	order []arrival         // of marks, a ring when it is full
 	next  int               // the oldest of a full ring
+	since []mark            // announced since begin; nil when nothing has begun
 }
 
 type arrival struct {
@@ -29,6 +30,9 @@ func newKnownRevocations(bound int) *knownRevocations {
 func (k *knownRevocations) end(t TokenRef) bool {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
+	if len(k.marks) == 0 {
+		return false
+	}
 	for _, name := range t.hashed.names {
 		if before, ok := k.marks[name]; ok && t.falls(before) {
 			return true
@@ -42,6 +46,13 @@ func (k *knownRevocations) add(m mark, now time.Time) (pushedOut time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	defer k.applied.Add(1)
+	if k.since != nil {
+		k.since = append(k.since, m)
+	}
+	return k.put(m, now)
+}
+
+func (k *knownRevocations) put(m mark, now time.Time) (pushedOut time.Time) {
 	if before, ok := k.marks[m.name]; ok {
 		k.marks[m.name] = max(before, m.before)
 		return time.Time{}
@@ -57,4 +68,28 @@ func (k *knownRevocations) add(m mark, now time.Time) (pushedOut time.Time) {
 	k.order[k.next] = newest
 	k.next = (k.next + 1) % len(k.order)
 	return oldest.at
+}
+
+// begin comes before all that is revoked is read from the store, and replace after it.
+func (k *knownRevocations) begin() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.since = []mark{}
+}
+
+// replace knows what was read, and what was announced meanwhile; false when some of it did
+// not fit. What is in neither has come to its end.
+func (k *knownRevocations) replace(read []mark, now time.Time) (all bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	defer k.applied.Add(1)
+	k.marks, k.order, k.next = make(map[revoked]int64, len(read)), k.order[:0], 0
+	all = true
+	for _, marks := range [...][]mark{read, k.since} {
+		for _, m := range marks {
+			all = k.put(m, now).IsZero() && all
+		}
+	}
+	k.since = nil
+	return all
 }

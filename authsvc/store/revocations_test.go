@@ -23,8 +23,12 @@ type revocationRig struct {
 	now      atomic.Int64 // after Clock
 	followed atomic.Bool
 	asked    atomic.Int64
+	listed   atomic.Int64 // lists that were read
+	fresh    atomic.Int64 // new tokens that were asked about
 	down     atomic.Bool
 	hold     chan struct{} // nil, or closed to let questions go on
+
+	afterList func() // called when the store has answered with a list
 
 	mu     sync.Mutex
 	counts map[string]int
@@ -65,6 +69,19 @@ func (r *revocationRig) Revoked(ctx context.Context, t store.TokenRef) (bool, er
 		return false, errUnreachable
 	}
 	return r.memory.Revoked(ctx, t)
+}
+
+// AllRevoked is the store's.
+func (r *revocationRig) AllRevoked(ctx context.Context, most int) ([]string, bool, error) {
+	r.listed.Add(1)
+	if r.down.Load() {
+		return nil, false, errUnreachable
+	}
+	ids, all, err := r.memory.AllRevoked(ctx, most)
+	if r.afterList != nil {
+		r.afterList()
+	}
+	return ids, all, err
 }
 
 func (r *revocationRig) is(what string, token store.TokenRef, want bool) {
@@ -228,7 +245,7 @@ func TestRevocationsCorrupt(t *testing.T) {
 	}
 }
 
-type corruptSource struct{}
+type corruptSource struct{ store.RevocationSource }
 
 func (corruptSource) Revoked(context.Context, store.TokenRef) (bool, error) {
 	return false, fmt.Errorf("x: %w", store.ErrCorrupt)

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,11 +26,13 @@ type UseBooks interface {
 type LastUsed struct {
 	store  UseBooks
 	seed   maphash.Seed
+	latest []atomic.Uint64 // what was touched last: a hash of the key, and of the minute the last bits
 	shards [usedShards]usedShard
 }
 
-// A shard is locked for each request, for as long as one look-up takes.
 const (
+	usedLatest   = 1 << 18 // nearly every touch ends there; a power of two
+	usedMinutes  = 1<<16 - 1
 	usedShards   = 64
 	usedPerShard = 4096 // 260,000 keys in all, in the two minutes for which they are remembered
 	usedFlush    = 10 * time.Second
@@ -50,7 +53,7 @@ type usedNote struct {
 
 // NewLastUsed makes a collector; Run writes what it gathers.
 func NewLastUsed(to UseBooks) *LastUsed {
-	l := &LastUsed{store: to, seed: maphash.MakeSeed()}
+	l := &LastUsed{store: to, seed: maphash.MakeSeed(), latest: make([]atomic.Uint64, usedLatest)}
 	for i := range l.shards {
 		l.shards[i].keys = map[keyOf]usedNote{}
 	}
@@ -60,7 +63,13 @@ func NewLastUsed(to UseBooks) *LastUsed {
 // Touch notes that a key was used. It neither waits nor fails.
 func (l *LastUsed) Touch(consumer, key string, now time.Time) {
 	minute := now.Unix() / 60
-	shard := &l.shards[maphash.String(l.seed, key)%usedShards]
+	hash := maphash.String(l.seed, key)
+	latest, touched := &l.latest[hash%usedLatest], hash&^usedMinutes|uint64(minute)&usedMinutes
+	if latest.Load() == touched {
+		return
+	}
+	latest.Store(touched)
+	shard := &l.shards[hash%usedShards]
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	noted, known := shard.keys[keyOf{consumer, key}]

@@ -29,8 +29,9 @@ type observer struct {
 // kind is what decisions have in common in metrics and log. There are as many as edges,
 // routes and reasons allow.
 type kind struct {
-	edge, route string
-	reason      policy.Reason
+	edge   string
+	route  *policy.Route // nil when none matched
+	reason policy.Reason
 }
 
 // series is where decisions of one kind are counted and logged. Finding the counters by
@@ -70,25 +71,26 @@ func (o *observer) decide(ctx context.Context, r *policy.Request) (d policy.Deci
 }
 
 func (o *observer) series(r *policy.Request, d *policy.Decision) *series {
-	k := kind{edge: r.Edge, reason: d.Reason}
-	if d.Route != nil {
-		k.route = d.Route.Name
-	}
+	k := kind{r.Edge, d.Route, d.Reason}
 	o.mu.RLock()
 	s := o.seen[k]
 	o.mu.RUnlock()
 	if s != nil {
 		return s
 	}
+	route := ""
+	if k.route != nil {
+		route = k.route.Name
+	}
 	s = &series{
-		count:    o.metrics.decisions.WithLabelValues(k.edge, k.route, k.reason.String()),
+		count:    o.metrics.decisions.WithLabelValues(k.edge, route, k.reason.String()),
 		duration: o.metrics.duration.WithLabelValues(k.edge),
 	}
 	if k.reason == policy.Unavailable {
 		s.level = slog.LevelError
 	}
 	s.head = headOf(s.level, "decision",
-		[2]string{"edge", k.edge}, [2]string{"route", k.route}, [2]string{"reason", k.reason.String()})
+		[2]string{"edge", k.edge}, [2]string{"route", route}, [2]string{"reason", k.reason.String()})
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.seen == nil {
@@ -114,10 +116,10 @@ func (o *observer) write(s *series, r *policy.Request, d *policy.Decision, at ti
 			l.text("authenticator", d.By.Name)
 		}
 		if d.Consumer != nil {
-			l.some("consumer", d.Consumer.ID)
+			l.some("consumer", o.keys.Mask(d.Consumer.ID))
 		}
 		if d.Identity != nil {
-			l.some("credential", d.Identity.Credential)
+			l.some("credential", o.keys.Mask(d.Identity.Credential))
 		}
 		if d.Err != nil {
 			l.some("detail", o.keys.Mask(d.Err.Error()))

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ const issuer = "https://id.example.com"
 func RunRevocations(t *testing.T, open func(testing.TB) RevocationStore) {
 	for name, test := range map[string]func(*testing.T, RevocationStore){
 		"names": testRevokedNames, "subject": testRevokedSubject, "invalid": testRevocationInvalid, "until": testRevokedUntil,
+		"all": testAllRevoked,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -141,4 +143,31 @@ func testRevokedUntil(t *testing.T, s RevocationStore) {
 		}
 	}
 	wantRevoked(t, s, "after a shorter one", Token("t1", "", ""), true)
+}
+
+func testAllRevoked(t *testing.T, s RevocationStore) {
+	list := func(most int, wantAll bool, want ...store.Revocation) {
+		t.Helper()
+		ids, all, err := s.AllRevoked(t.Context(), most)
+		if err != nil || all != wantAll {
+			t.Errorf("at most %d: all is %v (%v)", most, all, err)
+		}
+		var names []string
+		for _, r := range want {
+			names = append(names, revocation(r).ID())
+		}
+		slices.Sort(ids)
+		slices.Sort(names)
+		if wantAll && !slices.Equal(ids, names) || !wantAll && len(ids) != most {
+			t.Errorf("at most %d: %q, want %q", most, ids, names)
+		}
+	}
+	list(10, true)
+	one, two, three := store.Revocation{JTI: "t1"}, store.Revocation{Session: "s1"}, store.Revocation{Subject: "alice", IssuedBefore: Clock()}
+	for _, r := range []store.Revocation{one, two, three, one} {
+		mustRevoke(t, s, r)
+	}
+	list(10, true, one, two, three)
+	list(3, true, one, two, three)
+	list(2, false)
 }
