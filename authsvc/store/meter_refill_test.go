@@ -12,14 +12,14 @@ import (
 // span is when something was decided: between these times since the test began.
 type span struct{ from, to time.Duration }
 
-// spendInBursts asks within the rate for some time, so that there are leases; pauses until
-// the bucket has filled up beside them; takes all it can; and lets all fill up again. It
-// answers when it was allowed.
+// spendInBursts asks about as often as the rate allows for some time, so that there are
+// leases; pauses while they are still held; takes all it can; and begins anew. It answers
+// when it was allowed.
 func spendInBursts(t *testing.T, m policy.Meter, c policy.Charge, begin time.Time, took time.Duration) (allowed []span) {
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(6 * time.Millisecond)
 	defer tick.Stop()
 	for now := time.Since(begin); now < took; now = time.Since(begin) {
-		within, flood := now%cycle < cycle/3, now%cycle >= cycle/2 && now%cycle < cycle*2/3
+		within, flood := now%cycle < cycle*2/3, now%cycle >= cycle*5/6
 		if !flood {
 			<-tick.C
 		}
