@@ -99,17 +99,16 @@ func (a *Admin) knownPepper(hash string) error {
 	if err := policy.CheckKeyHash(hash); err != nil {
 		return badCall("hash: %v", err)
 	}
-	version, peppered := strings.CutPrefix(hash, "hmac-sha256:")
-	if !peppered {
+	version := policy.PepperVersion(hash)
+	if version == 0 {
 		return nil
 	}
-	version, _, _ = strings.Cut(version, ":")
 	for _, p := range append([]policy.Pepper{a.Pepper}, a.Old...) {
-		if !p.Secret.IsZero() && fmt.Sprint(p.Version) == version {
+		if !p.Secret.IsZero() && p.Version == version {
 			return nil
 		}
 	}
-	return badCall("hash: it is made with pepper %s, which is neither keys.pepper nor among keys.old_peppers", version)
+	return badCall("hash: it is made with pepper %d, which is neither keys.pepper nor among keys.old_peppers", version)
 }
 
 // isHashOf tells whether a hash is that of a key.

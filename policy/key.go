@@ -169,6 +169,14 @@ func PlainKeyHash(key Secret) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
+// PepperVersion is that in a key's hash; 0 when it was made without a pepper.
+func PepperVersion(hash string) int {
+	text, _ := strings.CutPrefix(hash, "hmac-sha256:")
+	text, _, _ = strings.Cut(text, ":")
+	version, _ := strconv.Atoi(text) // none is 0
+	return version
+}
+
 // CheckKeyHash tells whether text is of the form of a key's hash.
 func CheckKeyHash(text string) error {
 	kind, digest, _ := strings.Cut(text, ":")

@@ -100,13 +100,13 @@ func scriptOf(draws []draw) (keys []string, args []any) {
 
 // runOnce sends a script once, and again only where the server did not know it.
 func (r *Redis) runOnce(ctx context.Context, s *redis.Script, keys []string, args []any) ([]int64, error) {
-	c := newEval("evalsha", s.Hash(), keys, args)
+	c := newOnce(s, keys, args)
 	err := r.client.Process(ctx, c)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		if err := s.Load(ctx, r.client).Err(); err != nil {
 			return nil, err
 		}
-		c = newEval("evalsha", s.Hash(), keys, args)
+		c = newOnce(s, keys, args)
 		err = r.client.Process(ctx, c)
 	}
 	return c.Val(), err
@@ -119,12 +119,9 @@ type onceCmd struct{ *redis.IntSliceCmd }
 
 func (onceCmd) NoRetry() bool { return true }
 
-// Int64Slice is the answer.
-func (c onceCmd) Int64Slice() ([]int64, error) { return c.Result() }
-
-func newEval(name, script string, keys []string, args []any) onceCmd {
+func newOnce(s *redis.Script, keys []string, args []any) onceCmd {
 	all := make([]any, 3, 3+len(keys)+len(args))
-	all[0], all[1], all[2] = name, script, len(keys)
+	all[0], all[1], all[2] = "evalsha", s.Hash(), len(keys)
 	for _, key := range keys {
 		all = append(all, key)
 	}

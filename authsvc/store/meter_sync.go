@@ -177,7 +177,7 @@ func (r *Redis) lendSome(ctx context.Context, loans []*loan) (unloaded []*loan, 
 		return nil, meterError(err)
 	}
 	for i, n := range loans {
-		answer, err := cmds[i].Int64Slice()
+		answer, err := cmds[i].Result()
 		if err != nil {
 			if redis.HasErrorPrefix(err, "NOSCRIPT") {
 				unloaded = append(unloaded, n)
@@ -195,5 +195,5 @@ func lendCmd(n *loan) onceCmd {
 	d := n.draw
 	keys, args := scriptOf([]draw{d})
 	args[2] = n.back * d.unit
-	return newEval("evalsha", lendScript.Hash(), keys, append(args, d.unit, n.wanted))
+	return newOnce(lendScript, keys, append(args, d.unit, n.wanted))
 }

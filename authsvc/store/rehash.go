@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/stile-gate/stile/policy"
@@ -79,7 +77,7 @@ func (r *Rehasher) move(ctx context.Context, next rehash) {
 // want asks for a key to be moved, once however many requests present it. It neither waits
 // nor fails. A nil Rehasher moves none.
 func (r *Rehasher) want(id, from, to string) {
-	if r == nil || pepperVersion(from) >= pepperVersion(to) {
+	if r == nil || policy.PepperVersion(from) >= policy.PepperVersion(to) {
 		return
 	}
 	if !r.enqueue(rehash{id, from, to}) {
@@ -102,21 +100,13 @@ func (r *Rehasher) enqueue(next rehash) (room bool) {
 	}
 }
 
-// pepperVersion is that in a key's hash; 0 when it was made without a pepper.
-func pepperVersion(hash string) int {
-	text, _ := strings.CutPrefix(hash, "hmac-sha256:")
-	text, _, _ = strings.Cut(text, ":")
-	version, _ := strconv.Atoi(text) // none is 0
-	return version
-}
-
 // checkRehash answers an *InvalidError, or nil.
 func checkRehash(id, from, to string) error {
 	var p problems
 	p.id("id", id)
 	p.add("from", policy.CheckKeyHash(from))
 	p.add("to", policy.CheckKeyHash(to))
-	if p.err() == nil && pepperVersion(from) >= pepperVersion(to) {
+	if p.err() == nil && policy.PepperVersion(from) >= policy.PepperVersion(to) {
 		p.add("to", errors.New("a key moves to a pepper of a higher version only"))
 	}
 	return p.err()

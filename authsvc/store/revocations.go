@@ -42,7 +42,7 @@ type RevocationOptions struct {
 	// Count hears of every question: "hit", "miss", or "error" when the store could not be
 	// asked. Nil for none.
 	Count func(result string)
-	// Failed hears why all that is revoked could not be listed. Nil for none.
+	// Failed hears why all that is revoked cannot be listed, once until it can. Nil for none.
 	Failed func(error)
 }
 

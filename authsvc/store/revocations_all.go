@@ -16,8 +16,14 @@ const (
 // and after each TTL, until ctx ends. As long as that is no more than can be remembered, no
 // token needs a question to the store.
 func (r *Revocations) Run(ctx context.Context) {
+	failing := false
 	for {
-		next := time.NewTimer(r.list(ctx))
+		again, err := r.list(ctx)
+		if err != nil && !failing {
+			r.options.Failed(err)
+		}
+		failing = err != nil
+		next := time.NewTimer(again)
 		select {
 		case <-ctx.Done():
 			next.Stop()
@@ -31,7 +37,7 @@ func (r *Revocations) Run(ctx context.Context) {
 }
 
 // list reads all that is revoked, and answers when to do so again.
-func (r *Revocations) list(ctx context.Context) (again time.Duration) {
+func (r *Revocations) list(ctx context.Context) (again time.Duration, err error) {
 	generation := r.generation.Load()
 	r.known.begin()
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
@@ -45,10 +51,9 @@ func (r *Revocations) list(ctx context.Context) (again time.Duration) {
 	defer r.mu.Unlock()
 	if err != nil { // there may be some that were never announced
 		r.complete.Store(false)
-		r.options.Failed(err)
-		return jitter(listPause)
+		return jitter(listPause), err
 	}
-	all = all && r.known.replace(marks, r.options.Now()) // else the latest announced are of more use
+	all = all && r.known.take(marks, r.options.Now()) // else the latest announced are of more use
 	r.complete.Store(all && r.generation.Load() == generation)
-	return jitter(r.options.TTL)
+	return jitter(r.options.TTL), nil
 }

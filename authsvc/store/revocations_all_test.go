@@ -98,3 +98,41 @@ func TestRevocationsAreTooMany(t *testing.T) {
 		r.is("revoked", storetest.Token(fmt.Sprintf("t%d", i), "", ""), true)
 	}
 }
+
+// A store that lost what it held makes nobody forget: what is known stays, as long as there
+// is room for it beside what the store still holds.
+func TestRevocationsOutliveTheStore(t *testing.T) {
+	r := newRevocationRig(t, func(o *store.RevocationOptions) { o.Known = 3 })
+	r.revoke(store.Revocation{JTI: "t0"})
+	r.run()
+	r.until(false)
+	r.Apply(r.revoke(store.Revocation{JTI: "t1"}))
+
+	r.memory = store.NewMemory() // as a Redis without persistence that was restarted
+	r.memory.Now = r.clock
+	r.reread()
+	for _, jti := range []string{"t0", "t1"} {
+		r.is("lost by the store", storetest.Token(jti, "", ""), true)
+	}
+
+	for _, jti := range []string{"t2", "t3", "t4"} { // which leave no room for t0 and t1
+		r.revoke(store.Revocation{JTI: jti})
+	}
+	r.reread()
+	if r.asks() {
+		t.Error("all that the store holds is known, and it is asked")
+	}
+	for _, jti := range []string{"t2", "t3", "t4"} {
+		r.is("held by the store", storetest.Token(jti, "", ""), true)
+	}
+	r.is("there is no room", storetest.Token("t0", "", ""), false)
+}
+
+// reread has the layer read the list again, and waits until it has.
+func (r *revocationRig) reread() {
+	r.t.Helper()
+	listed := r.listed.Load()
+	r.ForgetAll()
+	storetest.Eventually(r.t, "the list is read again", func() bool { return r.listed.Load() > listed })
+	r.until(false)
+}

@@ -1,12 +1,13 @@
 package store
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// knownRevocations are the latest that were announced.
+// knownRevocations are those that were listed, and the latest that were announced.
 type knownRevocations struct {
 	applied atomic.Uint64 // how many there were; written under mu, after what it counts
 
@@ -52,13 +53,13 @@ func (k *knownRevocations) add(m mark, now time.Time) (pushedOut time.Time) {
 	return k.put(m, now)
 }
 
-func (k *knownRevocations) put(m mark, now time.Time) (pushedOut time.Time) {
+func (k *knownRevocations) put(m mark, at time.Time) (pushedOut time.Time) {
 	if before, ok := k.marks[m.name]; ok {
 		k.marks[m.name] = max(before, m.before)
 		return time.Time{}
 	}
 	k.marks[m.name] = m.before
-	newest := arrival{m.name, now}
+	newest := arrival{m.name, at}
 	if len(k.order) < cap(k.order) {
 		k.order = append(k.order, newest)
 		return time.Time{}
@@ -70,26 +71,50 @@ func (k *knownRevocations) put(m mark, now time.Time) (pushedOut time.Time) {
 	return oldest.at
 }
 
-// begin comes before all that is revoked is read from the store, and replace after it.
+// begin comes before all that is revoked is read from the store, and take after it.
 func (k *knownRevocations) begin() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.since = []mark{}
 }
 
-// replace knows what was read, and what was announced meanwhile; false when some of it did
-// not fit. What is in neither has come to its end.
-func (k *knownRevocations) replace(read []mark, now time.Time) (all bool) {
+// take knows what was read, and what was announced meanwhile; false when some of it did not
+// fit. What was known before and is in neither has come to its end, or a store has lost it: it
+// stays as long as there is room.
+func (k *knownRevocations) take(read []mark, now time.Time) (all bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	defer k.applied.Add(1)
-	k.marks, k.order, k.next = make(map[revoked]int64, len(read)), k.order[:0], 0
-	all = true
-	for _, marks := range [...][]mark{read, k.since} {
-		for _, m := range marks {
-			all = k.put(m, now).IsZero() && all
-		}
-	}
+	stands := slices.Concat(read, k.since)
 	k.since = nil
+	all = k.makeRoom(stands)
+	for _, m := range stands {
+		k.put(m, now)
+	}
 	return all
+}
+
+// makeRoom forgets the oldest of what does not stand, as far as there must be room for what
+// does; false when there cannot be.
+func (k *knownRevocations) makeRoom(stands []mark) bool {
+	standing := make(map[revoked]bool, len(stands))
+	more := 0
+	for _, m := range stands {
+		if _, known := k.marks[m.name]; !known && !standing[m.name] {
+			more++
+		}
+		standing[m.name] = true
+	}
+	excess := len(k.order) + more - cap(k.order)
+	oldestFirst := slices.Concat(k.order[k.next:], k.order[:k.next])
+	k.order, k.next = k.order[:0], 0
+	for _, a := range oldestFirst {
+		if excess > 0 && !standing[a.name] {
+			delete(k.marks, a.name)
+			excess--
+			continue
+		}
+		k.order = append(k.order, a)
+	}
+	return excess <= 0
 }

@@ -16,7 +16,7 @@ func revocationsOf(p parts, old *program) *store.Revocations {
 	return store.NewRevocations(store.RevocationOptions{
 		Source: p.store, Followed: p.followed,
 		Count:  func(result string) { p.metrics.countCache("revocation", result) },
-		Failed: func(err error) { p.log.Debug("revoked tokens cannot be listed; each is asked about", "error", err) },
+		Failed: func(err error) { p.log.Warn("revoked tokens cannot be listed; each is asked about", "error", err) },
 	})
 }
 
