@@ -1,22 +1,11 @@
 package store
 
 import (
-	"context"
 	"sync"
 	"time"
 
 	"github.com/stile-gate/stile/policy"
 )
-
-// Spend spends charges as policy.Meter says. It never fails.
-func (m *Memory) Spend(_ context.Context, charges []policy.Charge) ([]policy.Balance, error) {
-	return m.meter.ask(charges, m.Now, true), nil
-}
-
-// Peek answers what Spend would, and spends nothing.
-func (m *Memory) Peek(_ context.Context, charges []policy.Charge) ([]policy.Balance, error) {
-	return m.meter.ask(charges, m.Now, false), nil
-}
 
 // maxCounters bounds the counters of one process.
 const maxCounters = 1 << 17
@@ -26,6 +15,9 @@ type counters struct {
 	mu    sync.Mutex
 	byKey map[string]counter
 	swept time.Time
+
+	// changed are those that somebody who keeps them has not taken since; nil while nobody does.
+	changed map[string]struct{}
 }
 
 // counter is what Redis would hold under its key: the time in microseconds at which a
@@ -83,10 +75,22 @@ func (c *counters) put(d *draw, taken int64, now time.Time) {
 		at.value = now.UnixMicro() + taken
 		at.expires = time.UnixMicro(at.value)
 	}
-	if _, known := c.byKey[d.key]; !known {
+	c.set(d.key, at, now)
+}
+
+func (c *counters) set(key string, at counter, now time.Time) {
+	if _, known := c.byKey[key]; !known {
 		c.makeRoom(now)
 	}
-	c.byKey[d.key] = at
+	c.byKey[key] = at
+	if c.changed != nil {
+		c.changed[key] = struct{}{}
+	}
+}
+
+func (c *counters) drop(key string) {
+	delete(c.byKey, key)
+	delete(c.changed, key)
 }
 
 // makeRoom drops what has expired, now and then; where all that is there is in use, the
@@ -99,12 +103,12 @@ func (c *counters) makeRoom(now time.Time) {
 		c.swept = now
 		for key, at := range c.byKey {
 			if !now.Before(at.expires) {
-				delete(c.byKey, key)
+				c.drop(key)
 			}
 		}
 	}
 	for len(c.byKey) >= maxCounters {
-		delete(c.byKey, c.firstToExpire(8))
+		c.drop(c.firstToExpire(8))
 	}
 }
 
