@@ -15,7 +15,7 @@ import (
 )
 
 // snapshot answers a function that puts everything back to how it is now.
-func snapshot(t *testing.T, db *redis.Client) (reset func()) {
+func snapshot(t *testing.T, db redis.UniversalClient) (reset func()) {
 	t.Helper()
 	ctx := t.Context()
 	dumps := map[string]string{}
@@ -44,7 +44,7 @@ type books struct {
 	sets    map[string]*redis.StringSliceCmd // indexes, too
 }
 
-func readBooks(t *testing.T, db *redis.Client) books {
+func readBooks(t *testing.T, db redis.UniversalClient) books {
 	t.Helper()
 	ctx := t.Context()
 	b := books{

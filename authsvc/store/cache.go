@@ -97,7 +97,13 @@ func (c *Cache) Identify(ctx context.Context, presented policy.Secret) (*policy.
 		c.credentials.count("hit")
 		return found, nil
 	}
-	if found, ok := c.credentials.remembered(d, c.now()); ok {
+	found, known := c.credentials.remembered(d, c.now())
+	if known == certain {
+		return found, nil
+	}
+	ask := func(ctx context.Context) (*policy.Identity, error) { return c.find(ctx, presented) }
+	if known == askAhead {
+		c.credentials.fly(ctx, d, string(d[:]), ask)
 		return found, nil
 	}
 	for hash := range c.peppers.Hashes(presented) {
@@ -106,13 +112,16 @@ func (c *Cache) Identify(ctx context.Context, presented policy.Secret) (*policy.
 			return found, nil
 		}
 	}
-	return c.credentials.ask(ctx, d, string(d[:]), func(ctx context.Context) (*policy.Identity, error) {
-		found, err := c.peppers.Find(ctx, presented)
-		if found == nil || err != nil {
-			return nil, err
-		}
-		return found.Identity(), nil
-	})
+	return c.credentials.ask(ctx, d, string(d[:]), ask)
+}
+
+// find asks the source.
+func (c *Cache) find(ctx context.Context, presented policy.Secret) (*policy.Identity, error) {
+	found, err := c.peppers.Find(ctx, presented)
+	if found == nil || err != nil {
+		return nil, err
+	}
+	return found.Identity(), nil
 }
 
 // digestOf hashes without allocating, as long as the key is not uncommonly long.
@@ -128,7 +137,8 @@ func (c *Cache) Consumer(ctx context.Context, id string) (*policy.Consumer, erro
 		c.consumers.count("hit")
 		return found, nil
 	}
-	if found, ok := c.consumers.remembered(id, c.now()); ok {
+	found, known := c.consumers.remembered(id, c.now())
+	if known == certain {
 		return found, nil
 	}
 	if storable := policy.CheckID(id) == nil; !storable {
@@ -136,13 +146,18 @@ func (c *Cache) Consumer(ctx context.Context, id string) (*policy.Consumer, erro
 		return nil, nil
 	}
 	id = strings.Clone(id) // what is remembered must not hold on to the token that it was cut from
-	return c.consumers.ask(ctx, id, id, func(ctx context.Context) (*policy.Consumer, error) {
+	ask := func(ctx context.Context) (*policy.Consumer, error) {
 		found, err := c.source.Consumer(ctx, id)
 		if found == nil || err != nil {
 			return nil, err
 		}
 		return &found.Consumer, nil
-	})
+	}
+	if known == askAhead {
+		c.consumers.fly(ctx, id, id, ask)
+		return found, nil
+	}
+	return c.consumers.ask(ctx, id, id, ask)
 }
 
 // ForgetKey drops the credential that is the key of an id. A look-up that is under way is

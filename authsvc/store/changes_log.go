@@ -14,11 +14,20 @@ import (
 // neither hold one that a request needs, nor be repeated behind our back.
 type changeLog struct{ client *redis.Client }
 
-func (r *Redis) openLog() *changeLog {
-	o := *r.client.Options()
-	o.PoolSize, o.MaxActiveConns, o.MinIdleConns, o.MaxIdleConns = 1, 1, 0, 0
-	o.MaxRetries = -1
-	return &changeLog{redis.NewClient(&o)}
+// openLog makes one to the server that has the log now. A client of a whole cluster would
+// repeat a read at another node.
+func (r *Redis) openLog(ctx context.Context) (*changeLog, error) {
+	nodes, isCluster := r.client.(*redis.ClusterClient)
+	if !isCluster {
+		return &changeLog{r.url.connect(1, 0).(*redis.Client)}, nil
+	}
+	node, err := nodes.MasterForKey(ctx, changesLog)
+	if err != nil {
+		return nil, fmt.Errorf("find the log of changes: %w", err)
+	}
+	o := *node.Options()
+	o.PoolSize, o.MaxActiveConns, o.MaxRetries = 1, 1, -1
+	return &changeLog{redis.NewClient(&o)}, nil
 }
 
 // close ends what is under way, too.

@@ -105,7 +105,10 @@ func (f *Follower) Run(ctx context.Context) {
 
 // follow works on one connection, and answers why that came to an end.
 func (f *Follower) follow(ctx context.Context) error {
-	log := f.options.Redis.openLog()
+	log, err := f.options.Redis.openLog(ctx)
+	if err != nil {
+		return err
+	}
 	defer log.close()
 	defer context.AfterFunc(ctx, log.close)() // a read that waits does not see that ctx ends
 

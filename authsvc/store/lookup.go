@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -16,6 +17,9 @@ import (
 // fetchTimeout bounds one question to the source, whoever waits for it.
 const fetchTimeout = time.Second
 
+// spareTime is how long a source that failed is not asked for what can be served stale.
+const spareTime = 100 * time.Millisecond
+
 // unfollowedTTL is how long a found one is good while nobody tells what changes.
 const unfollowedTTL = 2 * time.Second
 
@@ -25,7 +29,7 @@ type shared struct {
 	epoch      time.Time   // what the times of entries count from
 	unfollowed atomic.Bool // nobody tells what changes
 	forgotten  forgotten
-	breaker    breaker
+	spared     atomic.Int64 // until then (after epoch) a source that failed is asked only where nothing else will do
 }
 
 func (s *shared) sinceEpoch(now time.Time) time.Duration { return now.Sub(s.epoch) }
@@ -67,72 +71,98 @@ func newLookup[K comparable, V any](name string, s *shared, on func(*V) dependen
 
 func (l *lookup[K, V]) count(result string) { l.options.Count(l.name, result) }
 
-// remembered answers what is known for certain at this time, be it nil; false when the
-// source must be asked.
-func (l *lookup[K, V]) remembered(k K, now time.Time) (*V, bool) {
+// verdict says what is to be done about what is remembered.
+type verdict int
+
+const (
+	mustAsk  verdict = iota
+	certain          // it is known, be it nil
+	askAhead         // it is known, and is to be asked for again before it has to be
+)
+
+// remembered answers what is known at this time.
+func (l *lookup[K, V]) remembered(k K, now time.Time) (*V, verdict) {
 	at := l.sinceEpoch(now)
 	if e, ok := l.known.GetIfPresent(k); ok {
-		if at < e.fresh && (at-e.fetched < unfollowedTTL || !l.unfollowed.Load()) && !l.forgotten.has(e.generation, e.on) {
-			l.count("hit")
-			return e.value, true
+		if at >= e.fresh || (at-e.fetched >= unfollowedTTL && l.unfollowed.Load()) || l.forgotten.has(e.generation, e.on) {
+			return nil, mustAsk
 		}
-		return nil, false
+		l.count("hit")
+		if e.fresh-at < l.options.TTL/10 && at >= l.sparedUntil() {
+			return e.value, askAhead
+		}
+		return e.value, certain
 	}
 	if a, ok := l.unknown.GetIfPresent(k); ok && at < a.until && !l.forgotten.hasUnknown(a.generation) {
 		l.count("negative")
-		return nil, true
+		return nil, certain
 	}
-	return nil, false
+	return nil, mustAsk
 }
+
+func (s *shared) sparedUntil() time.Duration { return time.Duration(s.spared.Load()) }
 
 // ask asks the source, once for all who ask for k at the same time, and falls back on
 // what it answered before. The flight is k as text.
 func (l *lookup[K, V]) ask(ctx context.Context, k K, flight string, source func(context.Context) (*V, error)) (*V, error) {
+	if at := l.sinceEpoch(l.options.Now()); at < l.sparedUntil() {
+		if value := l.stale(k, at); value != nil {
+			return value, nil
+		}
+	}
 	value, err := l.join(ctx, k, flight, source)
 	if err == nil {
 		l.count("miss")
 		return value, nil
 	}
-	if e, ok := l.known.GetIfPresent(k); ok && !l.forgotten.has(e.generation, e.on) &&
-		l.sinceEpoch(l.options.Now())-l.options.StaleGrace < e.fresh {
-		l.count("stale")
-		return e.value, nil
+	if value := l.stale(k, l.sinceEpoch(l.options.Now())); value != nil {
+		return value, nil
 	}
 	l.count("error")
 	return nil, fmt.Errorf("look up %s: %w", l.name, err)
 }
 
+// stale is what was found before, and stands in while the source cannot be asked; nil for
+// none.
+func (l *lookup[K, V]) stale(k K, at time.Duration) *V {
+	e, ok := l.known.GetIfPresent(k)
+	if !ok || l.forgotten.has(e.generation, e.on) || at-l.options.StaleGrace >= e.fresh {
+		return nil
+	}
+	l.count("stale")
+	return e.value
+}
+
 // join waits for the question that is under way, or asks it. The generation is part of
 // its name: who comes after an invalidation must not get an answer from before it.
 func (l *lookup[K, V]) join(ctx context.Context, k K, flight string, source func(context.Context) (*V, error)) (*V, error) {
-	if err := l.breaker.refuses(l.options.Now()); err != nil {
-		return nil, err
-	}
-	generation := l.forgotten.generation.Load()
-	answer := l.flights.DoChan(flight+" "+strconv.FormatUint(generation, 10), func() (any, error) {
-		value, err := l.fetch(context.WithoutCancel(ctx), source)
-		if err == nil {
-			l.remember(k, value, generation)
-		}
-		return value, err
-	})
 	select {
-	case a := <-answer:
+	case a := <-l.fly(ctx, k, flight, source):
 		return a.Val.(*V), a.Err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
 }
 
+// fly asks the source, or joins who does, and does not wait.
+func (l *lookup[K, V]) fly(ctx context.Context, k K, flight string, source func(context.Context) (*V, error)) <-chan singleflight.Result {
+	generation := l.forgotten.generation.Load()
+	return l.flights.DoChan(flight+" "+strconv.FormatUint(generation, 10), func() (any, error) {
+		value, err := l.fetch(context.WithoutCancel(ctx), source)
+		if err == nil {
+			l.remember(k, value, generation)
+		}
+		return value, err
+	})
+}
+
 func (l *lookup[K, V]) fetch(ctx context.Context, source func(context.Context) (*V, error)) (*V, error) {
-	leave, err := l.breaker.enter(l.options.Now())
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	value, err := source(ctx)
-	leave(l.options.Now(), err)
+	if err != nil && !errors.Is(err, ErrCorrupt) { // one bad value is no outage
+		l.spared.Store(int64(l.sinceEpoch(l.options.Now()) + spareTime))
+	}
 	return value, err
 }
 

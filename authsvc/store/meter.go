@@ -29,9 +29,9 @@ type MeterOptions struct {
 // answer. A slot whose value there is corrupt is an error, whatever the limits say.
 type Meter struct {
 	options MeterOptions
-	breaker breaker
 	local   counters
 	leases  leases
+	debts   debts
 }
 
 var _ policy.Meter = (*Meter)(nil)
@@ -94,15 +94,9 @@ func (m *Meter) ask(ctx context.Context, slot []policy.Charge, remote question, 
 // askRemote does not end with the request: a connection whose answer nobody reads is lost,
 // and one client that goes away is no outage.
 func (m *Meter) askRemote(ctx context.Context, slot []policy.Charge, remote question) ([]policy.Balance, error) {
-	leave, err := m.breaker.enter(m.options.Now())
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.options.Timeout)
 	defer cancel()
-	balances, err := remote(ctx, slot)
-	leave(m.options.Now(), err)
-	return balances, err
+	return remote(ctx, slot)
 }
 
 // without decides about a slot when the remote failed; nil where a limit denies then.
@@ -125,14 +119,17 @@ func (m *Meter) without(slot []policy.Charge, failure error, spend bool) []polic
 	} else {
 		m.options.Count("local")
 	}
+	now := m.options.Now()
 	local := m.local.ask(counted, m.options.Now, spend)
+	if spend && allAllowed(local) && !mayHaveRun(failure) {
+		m.debts.add(slot, now)
+	}
 	balances := make([]policy.Balance, len(slot))
 	for i := range slot {
 		if slot[i].Limit.OnStoreError == policy.OnErrorLocal {
 			balances[i], local = local[0], local[1:]
 			continue
 		}
-		now := m.options.Now()
 		d := newDraw(&slot[i], now)
 		balances[i] = d.balance(0, now, false)
 		balances[i].Allowed, balances[i].RetryAfter = true, 0

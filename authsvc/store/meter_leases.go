@@ -75,10 +75,7 @@ func (s *leases) note(slot []policy.Charge, balances []policy.Balance) {
 	if !leasable(slot) {
 		return
 	}
-	allowed := true
-	for i := range balances {
-		allowed = allowed && balances[i].Allowed
-	}
+	allowed := allAllowed(balances)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range slot {
@@ -89,6 +86,15 @@ func (s *leases) note(slot []policy.Charge, balances []policy.Balance) {
 			}
 		}
 	}
+}
+
+func allAllowed(balances []policy.Balance) bool {
+	for i := range balances {
+		if !balances[i].Allowed {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *leases) of(c *policy.Charge) *lease {

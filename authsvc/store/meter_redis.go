@@ -33,7 +33,7 @@ func (r *Redis) Peek(ctx context.Context, charges []policy.Charge) (balances []p
 
 // askSlot asks about the charges of one slot, in one round trip; in a second one where the
 // server's clock is in another period than ours, which is then remembered.
-func (r *Redis) askSlot(ctx context.Context, script *redis.Script, charges []policy.Charge) ([]policy.Balance, error) {
+func (r *Redis) askSlot(ctx context.Context, script *script, charges []policy.Charge) ([]policy.Balance, error) {
 	for range 3 {
 		draws, of := drawsOf(charges, r.meterClock.now(r.Now()))
 		keys, args := scriptOf(draws)
@@ -98,19 +98,25 @@ func scriptOf(draws []draw) (keys []string, args []any) {
 	return keys, args
 }
 
-// runOnce sends a script once, and again only where the server did not know it.
-func (r *Redis) runOnce(ctx context.Context, s *redis.Script, keys []string, args []any) ([]int64, error) {
-	c := newOnce(s, keys, args)
+// runOnce sends a script once, and again only where the server did not know it: then with
+// its text, since to load it, every node of a cluster would have to be there.
+func (r *Redis) runOnce(ctx context.Context, s *script, keys []string, args []any) ([]int64, error) {
+	c := newOnce("evalsha", s.Hash(), keys, args)
 	err := r.client.Process(ctx, c)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		if err := s.Load(ctx, r.client).Err(); err != nil {
-			return nil, err
-		}
-		c = newOnce(s, keys, args)
+		c = newOnce("eval", s.text, keys, args)
 		err = r.client.Process(ctx, c)
 	}
 	return c.Val(), err
 }
+
+// script is one whose text is known, too.
+type script struct {
+	*redis.Script
+	text string
+}
+
+func newScript(text string) *script { return &script{redis.NewScript(text), text} }
 
 // onceCmd is a script that the client sends once, and that answers numbers. The client would
 // send what it got no answer to again, and charge twice; an error is the better answer,
@@ -119,9 +125,9 @@ type onceCmd struct{ *redis.IntSliceCmd }
 
 func (onceCmd) NoRetry() bool { return true }
 
-func newOnce(s *redis.Script, keys []string, args []any) onceCmd {
+func newOnce(command, script string, keys []string, args []any) onceCmd {
 	all := make([]any, 3, 3+len(keys)+len(args))
-	all[0], all[1], all[2] = "evalsha", s.Hash(), len(keys)
+	all[0], all[1], all[2] = command, script, len(keys)
 	for _, key := range keys {
 		all = append(all, key)
 	}

@@ -227,8 +227,9 @@ func TestRedisMeterIsNotRepeated(t *testing.T) {
 	r := openRedis(t, storetest.StartRedis(t))
 	c := storetest.Charge(storetest.Slow("l", 10))
 	var on atomic.Bool
-	dial := r.Client().Options().Dialer
-	r.Client().Options().Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+	options := r.Client().(*redis.Client).Options()
+	dial := options.Dialer
+	options.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
 		return lossy{conn, &on}, err
 	}

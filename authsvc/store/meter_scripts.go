@@ -1,7 +1,5 @@
 package store
 
-import "github.com/redis/go-redis/v9"
-
 // The scripts of the meter go by the server's clock: our own, and those of other replicas,
 // may be wrong. A count's period is chosen by the caller all the same, since every key must
 // be declared; a script whose time is outside of it answers {-1, time}, and is asked again.
@@ -49,14 +47,14 @@ end
 // peekScript tells what is taken of counters.
 // Answers {1 if all fit or 0, time (µs), taken of each}, {-1, time} when a period is not
 // the current one, or {-2, which key} of one whose value is not a number.
-var peekScript = redis.NewScript(readTaken + `
+var peekScript = newScript(readTaken + `
 if not fits then answer[1] = 0 end
 return answer
 `)
 
 // spendScript takes a step of each counter, if all of them fit. It answers as peekScript,
 // with what was taken before.
-var spendScript = redis.NewScript(readTaken + `
+var spendScript = newScript(readTaken + `
 if not fits then
   while late do -- else it would be empty until that time comes
     put(late[2], answer[late[2]+2])
@@ -80,7 +78,7 @@ return answer
 // much as is asked for, and no more than a quarter of what is there.
 // KEYS: counter. ARGV: since, until, given back, room, expiry as above; then unit, wanted.
 // Answers {1 or 0, time, taken with the lease, lease}, {-1, time} or {-2, 1}.
-var lendScript = redis.NewScript(readTaken + `
+var lendScript = newScript(readTaken + `
 local room, unit = tonumber(ARGV[4]), tonumber(ARGV[6])
 local taken = math.max(0, answer[3] - ARGV[3])
 local lease = math.max(0, math.min(tonumber(ARGV[7]), math.floor((room - taken) / unit / 4)))

@@ -15,7 +15,7 @@ const syncInterval = 100 * time.Millisecond
 
 // lender is a remote that lends. Where the remote is none, every limit is exact.
 type lender interface {
-	lend(context.Context, []*loan) error
+	lend(context.Context, []*loan)
 }
 
 // loan is what is done about one lease.
@@ -27,6 +27,7 @@ type loan struct {
 
 	// What the lender answered; not made where nothing came of it.
 	made  bool
+	asked bool // it may have been given back, made or not
 	lent  int64
 	taken int64
 	draw  draw
@@ -42,6 +43,7 @@ func (m *Meter) Run(ctx context.Context) {
 		return
 	}
 	m.leases.start()
+	m.debts.start()
 	tick := time.NewTicker(syncInterval)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -55,24 +57,19 @@ func (m *Meter) Run(ctx context.Context) {
 	m.sync(context.WithoutCancel(ctx), remote)
 }
 
-// sync asks for all leases at once. What is given back while the remote fails is lost.
+// sync asks for all leases at once, and pays debts. What is given back or paid is lost where
+// the remote fails, unless it was not asked at all.
 func (m *Meter) sync(ctx context.Context, remote lender) {
 	sent := m.options.Now()
-	if m.breaker.refuses(sent) != nil {
-		return
-	}
-	loans := m.leases.loans(sent)
-	if len(loans) == 0 {
-		return
-	}
-	leave, err := m.breaker.enter(sent)
-	if err != nil {
+	loans, paid := m.leases.loans(sent), m.debts.loans()
+	if len(loans)+len(paid) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, max(time.Second, m.options.Timeout))
 	defer cancel()
-	leave(m.options.Now(), remote.lend(ctx, loans))
+	remote.lend(ctx, append(paid, loans...))
 	m.leases.settle(loans, sent)
+	m.debts.settle(paid)
 }
 
 func (s *leases) start() {
@@ -126,10 +123,13 @@ func (s *leases) settle(loans []*loan, sent time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, n := range loans {
+		l := n.lease
+		if !n.asked {
+			l.held += n.back
+		}
 		if !n.made {
 			continue
 		}
-		l := n.lease
 		if !n.draw.start.Equal(n.period) {
 			l.held = 0 // that was of another period
 		}
@@ -143,24 +143,23 @@ func (s *leases) settle(loans []*loan, sent time.Time) {
 
 // lend makes loans in a few round trips. A loan whose value is corrupt, or whose period is
 // over by the server's clock, is not made.
-func (r *Redis) lend(ctx context.Context, loans []*loan) (err error) {
+func (r *Redis) lend(ctx context.Context, loans []*loan) {
+	var err error
 	defer r.observe("lend", time.Now(), &err)
 	for few := range slices.Chunk(loans, 512) {
-		unloaded, err := r.lendSome(ctx, few)
-		if err == nil && len(unloaded) > 0 {
-			if err = lendScript.Load(ctx, r.client).Err(); err == nil {
-				_, err = r.lendSome(ctx, unloaded)
-			}
+		unloaded, failed := r.lendSome(ctx, "evalsha", lendScript.Hash(), few)
+		if len(unloaded) > 0 {
+			_, failed = r.lendSome(ctx, "eval", lendScript.text, unloaded)
 		}
-		if err != nil {
-			return err
+		if failed != nil {
+			err = failed
 		}
 	}
-	return nil
 }
 
-// lendSome answers which loans the server did not know the script for.
-func (r *Redis) lendSome(ctx context.Context, loans []*loan) (unloaded []*loan, err error) {
+// lendSome answers which loans the server did not know the script for, and what went wrong
+// with any: in a cluster, that says nothing about the others.
+func (r *Redis) lendSome(ctx context.Context, command, script string, loans []*loan) (unloaded []*loan, failed error) {
 	pipe := r.client.Pipeline()
 	cmds := make([]onceCmd, len(loans))
 	for i, n := range loans {
@@ -168,32 +167,39 @@ func (r *Redis) lendSome(ctx context.Context, loans []*loan) (unloaded []*loan, 
 		if !n.draw.start.Equal(n.period) {
 			n.back = 0 // the counter that it was of is over
 		}
-		cmds[i] = lendCmd(n)
+		cmds[i] = lendCmd(command, script, n)
 		_ = pipe.Process(ctx, cmds[i]) // it is only queued
 	}
-	_, err = pipe.Exec(ctx)
-	var answered redis.Error
-	if err != nil && !errors.As(err, &answered) {
-		return nil, meterError(err)
-	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
 	for i, n := range loans {
 		answer, err := cmds[i].Result()
-		if err != nil {
-			if redis.HasErrorPrefix(err, "NOSCRIPT") {
-				unloaded = append(unloaded, n)
-			}
+		if redis.HasErrorPrefix(err, "NOSCRIPT") {
+			unloaded = append(unloaded, n)
 			continue
 		}
+		if err != nil {
+			n.asked = mayHaveRun(err)
+			failed = meterError(err)
+			continue
+		}
+		n.asked = true
 		if now, err := r.readAnswer(answer, 2, []string{n.draw.key}); err == nil {
 			n.made, n.now, n.taken, n.lent = true, now, answer[2], answer[3]
 		}
 	}
-	return unloaded, nil
+	return unloaded, failed
 }
 
-func lendCmd(n *loan) onceCmd {
+// mayHaveRun tells whether a script that writes once, at its end, may have been run: not if
+// it was refused, by us or the server.
+func mayHaveRun(err error) bool {
+	var answer redis.Error
+	return !errors.Is(err, errRefused) && !errors.As(err, &answer)
+}
+
+func lendCmd(command, script string, n *loan) onceCmd {
 	d := n.draw
 	keys, args := scriptOf([]draw{d})
 	args[2] = n.back * d.unit
-	return newOnce(lendScript, keys, append(args, d.unit, n.wanted))
+	return newOnce(command, script, keys, append(args, d.unit, n.wanted))
 }

@@ -68,12 +68,7 @@ func (r *Redis) AppendAudit(ctx context.Context, rec AuditRecord) (e AuditEntry,
 
 // append answers where the chain ends when that is not where the entry follows.
 func (r *Redis) append(ctx context.Context, head AuditHead, e AuditEntry) (*AuditHead, error) {
-	args := []any{
-		headText(head), headText(e.head()), streamID(e.Seq), newNonce(),
-		"seq", e.Seq, "time", e.Time, "actor", e.Actor, "action", e.Action, "object", e.Object,
-		"outcome", e.Outcome, "detail", e.Detail, "prev", e.Prev, "hash", e.Hash,
-	}
-	text, err := appendScript.Run(ctx, r.client, []string{auditKey, auditHeadKey}, args...).Text()
+	text, err := appendScript.Run(ctx, r.client, []string{auditKey, auditHeadKey}, appendArgs(head, e)...).Text()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	}
@@ -82,6 +77,15 @@ func (r *Redis) append(ctx context.Context, head AuditHead, e AuditEntry) (*Audi
 	}
 	there, err := parseHead(text)
 	return &there, err
+}
+
+// appendArgs are those of appendScript, for an entry that follows a head.
+func appendArgs(head AuditHead, e AuditEntry) []any {
+	return []any{
+		headText(head), headText(e.head()), streamID(e.Seq), newNonce(),
+		"seq", e.Seq, "time", e.Time, "actor", e.Actor, "action", e.Action, "object", e.Object,
+		"outcome", e.Outcome, "detail", e.Detail, "prev", e.Prev, "hash", e.Hash,
+	}
 }
 
 // AuditEntries lists the entries after a seq, in their order.

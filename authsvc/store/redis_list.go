@@ -165,16 +165,27 @@ func (r *Redis) movedOn(ctx context.Context, found map[string]Key, keys []namedK
 	return moved, err
 }
 
-// readInto reads keys under each hash that they have, the former one first, since a key is
-// under the other by the time that it leaves that.
+// readInto reads keys under each hash that they have: under the former one first, and not at
+// the same time, since a key is under the other by the time that it leaves that, and the two
+// may be on two nodes.
 func (r *Redis) readInto(ctx context.Context, found map[string]Key, alive []namedKey) error {
-	var places []namedKey // with one hash each
+	var former []namedKey
 	for _, key := range alive {
-		for _, hash := range key.hashes() {
-			key.hash = hash
-			places = append(places, key)
+		if key.moving() {
+			key.hash = key.former
+			former = append(former, key)
 		}
 	}
+	if len(former) > 0 {
+		if err := r.readUnder(ctx, found, former); err != nil {
+			return err
+		}
+	}
+	return r.readUnder(ctx, found, alive)
+}
+
+// readUnder reads keys under one hash each.
+func (r *Redis) readUnder(ctx context.Context, found map[string]Key, places []namedKey) error {
 	keys, used := make([]*redis.SliceCmd, len(places)), make([]*redis.StringCmd, len(places))
 	_, err := r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, key := range places {
@@ -187,6 +198,13 @@ func (r *Redis) readInto(ctx context.Context, found map[string]Key, alive []name
 		return fmt.Errorf("read keys: %w", err)
 	}
 	for i, cmd := range keys {
+		// The first error of a pipeline, redis.Nil perhaps, says nothing about the others.
+		if err := cmd.Err(); err != nil {
+			return fmt.Errorf("read key %q: %w", places[i].id, err)
+		}
+		if err := used[i].Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return fmt.Errorf("read key %q: %w", places[i].id, err)
+		}
 		text := stringsOf(cmd.Val())
 		if len(text) != 3 || text[0] == "" || text[1] != places[i].nonce {
 			continue

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/stile-gate/stile/authsvc/store"
@@ -78,6 +79,26 @@ func markUsed(consumer, key string) operation {
 	}
 }
 
+// loading wants a record to be there in the end.
+func loading(rec store.Record) operation {
+	return func(ctx context.Context, r *store.Redis) error {
+		problems, err := r.Load(ctx, []store.Record{rec})
+		return errors.Join(append(problems, err)...)
+	}
+}
+
+func loadConsumer(id, customID string) operation {
+	c := withCustom(id, customID)
+	c.Version, c.Created, c.Updated = 5, storetest.Clock(), storetest.Clock()
+	return loading(store.Record{Consumer: &c})
+}
+
+func loadKey(id string) operation {
+	k := storetest.Key(id, "acme")
+	k.Version, k.LastUsed = 5, storetest.Clock()
+	return loading(store.Record{Key: &k})
+}
+
 // operations begin with the books that seed writes.
 var operations = map[string]operation{
 	"create key":               createKey("k1", "acme", "k1"),
@@ -93,6 +114,8 @@ var operations = map[string]operation{
 	"update custom id":         update("acme", "y"),
 	"take custom id":           update("other", "x"),
 	"create with custom id":    create("third", "y"),
+	"load with custom id":      loadConsumer("third", "y"),
+	"load key":                 loadKey("k1"),
 	"delete":                   remove("acme"),
 	"create consumer":          create("acme", ""),
 }
@@ -164,6 +187,8 @@ func TestRedisReplaced(t *testing.T) {
 		"update":          {update("acme", "x"), []operation{remove("acme"), create("acme", "x"), createKey("k1", "acme", "k1")}},
 		"custom id":       {update("acme", "y"), []operation{update("acme", ""), update("acme", "y"), createKey("k1", "acme", "k1")}},
 		"delete":          {remove("acme"), []operation{remove("acme"), create("acme", "x"), createKey("k1", "acme", "k1")}},
+		"load consumer":   {loadConsumer("third", "y"), []operation{remove("third"), create("third", "y"), createKey("k1", "third", "k1")}},
+		"load key":        {loadKey("k1"), []operation{revoke("k1"), createKey("k1", "acme", "k1")}},
 		"create consumer": {create("third", "y"), []operation{remove("third"), create("third", "y"), createKey("k1", "third", "k1")}},
 		"create key of another": {
 			createKey("k1", "acme", "k1"),

@@ -56,52 +56,6 @@ func TestRedisOneSlot(t *testing.T) {
 	storetest.Run(t, opener(server))
 }
 
-func TestOpenRedis(t *testing.T) {
-	for _, url := range []string{
-		"redis://localhost", "redis://localhost:6379", "redis://localhost:6379/15", "redis://:pa%2Fss@[::1]:6379/0",
-		"rediss://user:pass@redis.example.com/1", "redis://localhost?pool_size=5&read_timeout=1s",
-	} {
-		r, err := store.OpenRedis(url)
-		if err != nil {
-			t.Errorf("%s: %v", url, err)
-			continue
-		}
-		_ = r.Close()
-	}
-	for url, want := range map[string]string{
-		"":                                      "begins with redis://",
-		"memory:":                               "begins with redis://",
-		"localhost:6379":                        "begins with redis://",
-		"redis+sentinel://:s3cret@h":            "begins with redis://",
-		"http://:s3cret@h":                      "begins with redis://",
-		"redis://:s3cret@":                      "names no host",
-		"redis:///0":                            "names no host",
-		"redis://:x/s3cret@h:6379/0":            "%2F",
-		"redis://:12/s3cret@h:6379/0":           "names no host",
-		"redis://u:12/s3cret@h:6379/0":          "%2F",
-		"redis://:x?s3cret@h:6379/0":            "%3F",
-		"redis://u:12?s3cret@h":                 "%3F",
-		"redis://u:12#s3cret@h":                 "%23",
-		"redis://:s3cret%zz@h":                  "%25",
-		"redis://:s3cret@h:port":                "form is",
-		"redis://:s3cret@h/db0":                 "number of a database",
-		"redis://:s3cret@h/0/1":                 "number of a database",
-		"redis://:s3cret@h/999999":              "number of a database",
-		"redis://:s3cret@h?pool_sise=5":         "pool_sise",
-		"redis://:s3cret@h?read_timeout=always": "read_timeout",
-	} {
-		r, err := store.OpenRedis(url)
-		if err == nil {
-			t.Errorf("%s is accepted", url)
-			_ = r.Close()
-			continue
-		}
-		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
-			t.Errorf("%s: %v", url, err)
-		}
-	}
-}
-
 func TestRedisPassword(t *testing.T) {
 	server := storetest.StartRedis(t, "--requirepass", "pa/ss")
 	for password, good := range map[string]bool{"pa%2Fss": true, "wrong": false} {

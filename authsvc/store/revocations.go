@@ -76,7 +76,6 @@ type Revocations struct {
 	known   *knownRevocations
 	answers *otter.Cache[digest, answer]
 	flights singleflight.Group
-	breaker breaker
 	// generation counts how often everything was forgotten. An answer is good only in the
 	// generation in which it was asked for: it may be older than what was missed.
 	generation atomic.Uint64
@@ -163,9 +162,6 @@ func (r *Revocations) judge(ctx context.Context, t TokenRef, last answer) (bool,
 // ask asks the store, once for all who ask about one token at a time. The token was held
 // against so many announced revocations.
 func (r *Revocations) ask(ctx context.Context, t TokenRef, applied uint64) (bool, error) {
-	if err := r.breaker.refuses(r.options.Now()); err != nil {
-		return false, err
-	}
 	generation := r.generation.Load()
 	flight := hex.EncodeToString(t.hashed.whole[:]) + " " + strconv.FormatUint(generation, 10)
 	result := r.flights.DoChan(flight, func() (any, error) {
@@ -184,15 +180,9 @@ func (r *Revocations) ask(ctx context.Context, t TokenRef, applied uint64) (bool
 }
 
 func (r *Revocations) fetch(ctx context.Context, t TokenRef) (bool, error) {
-	leave, err := r.breaker.enter(r.options.Now())
-	if err != nil {
-		return false, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, revokedTimeout)
 	defer cancel()
-	is, err := r.options.Source.Revoked(ctx, t)
-	leave(r.options.Now(), err)
-	return is, err
+	return r.options.Source.Revoked(ctx, t)
 }
 
 func (r *Revocations) remember(t TokenRef, a answer) {

@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -20,7 +19,11 @@ type stepper struct {
 	dead                bool
 }
 
-var errDead = errors.New("the writer is no more")
+// deadError is no failure of the server, which would make its guard refuse the steps.
+type deadError struct{}
+
+func (deadError) Error() string { return "the writer is no more" }
+func (deadError) RedisError()   {}
 
 func newStepper(t *testing.T, server *storetest.Redis) *stepper {
 	s := &stepper{Redis: openRedis(t, server), twice: -1}
@@ -85,8 +88,8 @@ func (s *stepper) step(send func() error, fail func(error)) error {
 	defer func() { s.stepped <- struct{}{} }()
 	defer func() { s.made++ }()
 	if s.dead {
-		fail(errDead)
-		return errDead
+		fail(deadError{})
+		return deadError{}
 	}
 	if s.made == s.twice {
 		_ = send()

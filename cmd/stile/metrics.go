@@ -18,6 +18,7 @@ type metrics struct {
 	cache     *prometheus.CounterVec
 	cached    map[[2]string]prometheus.Counter // of cache, by its labels: found anew, each would cost a look-up's time
 	store     *prometheus.HistogramVec
+	storeErrs *prometheus.CounterVec
 	storeUp   prometheus.Gauge
 	limits    *prometheus.CounterVec
 	rehashed  *prometheus.CounterVec
@@ -46,8 +47,9 @@ func newMetrics() *metrics {
 		reloads:   counter("stile_config_reloads_total", "Configuration reloads: ok, or failed and the old one kept.", "result"),
 		cache:     counter("stile_cache_requests_total", "Look-ups in the local cache: hit, miss, negative, stale or error.", "cache", "result"),
 		store:     histogram("stile_store_duration_seconds", "Time of store operations.", fastBuckets(), "op"),
+		storeErrs: counter("stile_store_errors_total", "Store operations that failed, those among them that were not sent because the store had failed a moment ago.", "op"),
 		storeUp: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "stile_store_up", Help: "1 when the last store operation or probe succeeded.",
+			Name: "stile_store_up", Help: "1 while the store answers and takes writes, as /readyz has it.",
 		}),
 		followed: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "stile_changes_followed", Help: "1 while what other replicas change is heard of, or none is; 0 when caches are asked anew after 2 s.",
@@ -74,7 +76,7 @@ func newMetrics() *metrics {
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.decisions, m.duration, m.reloads, m.cache, m.store, m.storeUp, m.limits, m.rehashed, m.followed, m.lag, m.upstream, m.upstreamT,
+		m.decisions, m.duration, m.reloads, m.cache, m.store, m.storeErrs, m.storeUp, m.limits, m.rehashed, m.followed, m.lag, m.upstream, m.upstreamT,
 	)
 	return m
 }
@@ -82,9 +84,7 @@ func newMetrics() *metrics {
 func (m *metrics) observeStore(op string, took time.Duration, err error) {
 	m.store.WithLabelValues(op).Observe(took.Seconds())
 	if err != nil {
-		m.storeUp.Set(0)
-	} else {
-		m.storeUp.Set(1)
+		m.storeErrs.WithLabelValues(op).Inc()
 	}
 }
 

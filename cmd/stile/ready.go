@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/stile-gate/stile/authsvc/store"
 )
 
 // readiness answers /readyz: whether requests should come here. It is ready while the
@@ -51,7 +53,7 @@ func (r *readiness) report(ctx context.Context) readyReport {
 	}
 	lastOK, err := r.probe(ctx)
 	if err != nil {
-		report.Store, report.Detail = "degraded", "the store does not answer; what is cached is served"
+		report.Store, report.Detail = "degraded", "the store is in trouble: "+store.Trouble(err)+"; what is cached is served"
 		if lastOK.IsZero() || time.Since(lastOK) > prog.config.Cache.StaleGrace {
 			report.Store, report.Ready = "down", false
 		}
@@ -73,9 +75,9 @@ func (r *readiness) watch(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil && !down:
-			r.live.log.Error("the store does not answer", "error", err)
+			r.live.log.Error("the store is in trouble: "+store.Trouble(err), "error", err)
 		case err == nil && down:
-			r.live.log.Info("the store answers again")
+			r.live.log.Info("the store is well again")
 		}
 		down = err != nil
 		select {
@@ -86,7 +88,8 @@ func (r *readiness) watch(ctx context.Context) {
 	}
 }
 
-// probe pings the store, or repeats what it said a moment ago.
+// probe pings the store, or repeats what it said a moment ago. One that answers and takes no
+// writes shows by changes that are not followed. LastOK is when it answered.
 func (r *readiness) probe(ctx context.Context) (lastOK time.Time, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,11 +97,12 @@ func (r *readiness) probe(ctx context.Context) (lastOK time.Time, err error) {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		r.checked, r.err = now, r.live.store.Ping(ctx)
+		if r.err == nil {
+			r.lastOK, r.err = now, r.live.replica.unfollowed()
+		}
 		r.live.metrics.storeUp.Set(1)
 		if r.err != nil {
 			r.live.metrics.storeUp.Set(0)
-		} else {
-			r.lastOK = now
 		}
 	}
 	return r.lastOK, r.err

@@ -20,6 +20,8 @@ type replica struct {
 
 	mu       sync.Mutex
 	followed atomic.Bool // all changes up to now are heard; written under mu
+
+	failure atomic.Pointer[error] // why changes could not be followed last
 }
 
 // newReplica is nil for a store that is not shared.
@@ -43,12 +45,15 @@ func (r *replica) follow(ctx context.Context, l *live) {
 			if yes {
 				l.log.Info("changes are followed")
 			} else {
-				l.log.Error("changes are not followed; what is cached is asked for again after 2s")
+				l.log.Error("changes are not followed; what is cached is asked for again after 2s", "error", r.unfollowed())
 			}
 			l.metrics.follows(yes)
 		},
-		Lag:    l.metrics.observeChange,
-		Failed: func(err error) { l.log.Debug("changes cannot be followed", "error", err) },
+		Lag: l.metrics.observeChange,
+		Failed: func(err error) {
+			r.failure.Store(&err)
+			l.log.Debug("changes cannot be followed", "error", err)
+		},
 	})
 	follower.Run(ctx)
 }
@@ -59,6 +64,17 @@ func (r *replica) note(yes bool, l *live) {
 	defer r.mu.Unlock()
 	r.followed.Store(yes)
 	l.current.Load().cache.Followed(yes)
+}
+
+// unfollowed is why changes are not followed; nil while they are, and where they need not be.
+func (r *replica) unfollowed() error {
+	if r == nil || r.followed.Load() {
+		return nil
+	}
+	if failure := r.failure.Load(); failure != nil {
+		return *failure
+	}
+	return nil
 }
 
 // tell tells the cache of a program that has just come into force.

@@ -148,7 +148,7 @@ func TestConfigErrorsTellNoSecret(t *testing.T) {
 		c, problems := config.Parse("stile.yaml", []byte("listen: { auth: 127.0.0.1:1 }\ntrust: [127.0.0.0/8]\nroutes: [{ name: a, match: /a, public: b }]\n"+text), nil)
 		err := problems.Err()
 		if err == nil {
-			_, err = openStore(c, newMetrics())
+			_, err = openStore(c.Store.Reveal(), nil)
 		}
 		if err == nil {
 			t.Errorf("loads: %s", text)

@@ -110,7 +110,7 @@ func newServer(c *config.Config, problems config.Problems, path string, logTo io
 	level := new(slog.LevelVar)
 	log := slog.New(slog.NewJSONHandler(s.logs, &slog.HandlerOptions{Level: level}))
 	p := parts{metrics: newMetrics(), log: log, level: level, decisions: newDecisionLog(s.logs, level), transport: newTransport()}
-	if p.store, err = openStore(c, p.metrics); err != nil {
+	if p.store, err = openStore(c.Store.Reveal(), p.metrics.observeStore); err != nil {
 		return nil, c.Problem(c.At("store"), "%v", err)
 	}
 	p.meter, p.used, p.replica = newMeter(p.store, p.metrics), store.NewLastUsed(p.store), newReplica(p.store)

@@ -62,7 +62,7 @@ func TestImportsFollowTheArrows(t *testing.T) {
 		"authsvc/authn":      {"policy", "authsvc/store", "authsvc/strictjson"},
 		"authsvc":            {"policy", "authsvc/store", "authsvc/strictjson"},
 		"proxy":              {"policy"},
-		"cmd/stile/config":   {"policy"},
+		"cmd/stile/config":   {"policy", "authsvc/store"},
 		"cmd/stile":          {"policy", "authsvc", "authsvc/authn", "authsvc/store", "authsvc/strictjson", "proxy", "cmd/stile/config"},
 	}
 	seen := 0

@@ -1,27 +1,34 @@
 package storetest
 
 import (
-	"bufio"
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
-// Redis is a redis-server of a test's own. It keeps nothing on disk: what it knew is gone
-// with it.
+// Redis is a redis-server, or a Sentinel, of a test's own. It keeps nothing: what it knew is
+// gone with it, unless it was started with "--appendonly", "yes".
 type Redis struct {
-	URL  string // redis://127.0.0.1:<port>
+	URL  string // redis://127.0.0.1:<port>, or as its arguments make it: see TLS and ACL
 	Addr string
 
-	args []string
-	cmd  *exec.Cmd
-	gone chan struct{} // closed when the process has ended
-	log  bytes.Buffer  // what it wrote; to be read when it is gone
+	access
+	dir   string // stays the same across Restart
+	line  func(r *Redis, port string) []string
+	argv  []string
+	cmd   *exec.Cmd
+	gone  chan struct{} // closed when the process has ended
+	log   bytes.Buffer  // what it wrote; to be read when it is gone
+	admin *redis.Client
 }
 
 // StartRedis starts redis-server on a free port of the loopback, with further arguments if
@@ -29,64 +36,85 @@ type Redis struct {
 // or fails when CI=true.
 func StartRedis(t testing.TB, args ...string) *Redis {
 	t.Helper()
+	return startServers(t, 1, args, serverLine(args))[0]
+}
+
+// startServers starts several at the same time.
+func startServers(t testing.TB, n int, args []string, line func(*Redis, string) []string) []*Redis {
+	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("redis-server is not on PATH")
 		}
 		t.Skip("redis-server is not on PATH")
 	}
-	for range 5 {
-		r := &Redis{Addr: freeAddr(t), args: args}
-		r.URL = "redis://" + r.Addr
-		if r.start(t) {
-			t.Cleanup(r.Kill)
-			return r
+	all := make([]*Redis, n)
+	for i := range all {
+		all[i] = &Redis{dir: t.TempDir(), line: line, access: accessOf(t, args)}
+		all[i].settle(t)
+		t.Cleanup(all[i].Kill)
+	}
+	for _, r := range all {
+		for tries := 1; !r.up(t); tries++ {
+			t.Logf("redis-server ended, perhaps its port was taken: %s", r.log.String())
+			if tries == 5 {
+				t.Fatal("redis-server does not start")
+			}
+			r.settle(t)
 		}
-		t.Logf("redis-server ended, perhaps its port was taken: %s", r.log.String())
+		r.admin = redis.NewClient(r.adminOptions(r.Addr))
+		t.Cleanup(func() { _ = r.admin.Close() })
 	}
-	t.Fatal("redis-server does not start")
-	return nil
+	return all
 }
 
-// Kill ends the server with SIGKILL, and returns when it is gone.
-func (r *Redis) Kill() {
-	_ = r.cmd.Process.Kill() // fails when it has ended already
-	<-r.gone
-}
-
-// Restart starts it again on the same port after Kill.
-func (r *Redis) Restart(t testing.TB) {
-	t.Helper()
-	if !r.start(t) {
-		t.Fatalf("redis-server does not start again: %s", r.log.String())
+// serverLine are the arguments of a redis-server.
+func serverLine(args []string) func(*Redis, string) []string {
+	return func(r *Redis, port string) []string {
+		ports := []string{"--port", port}
+		if r.tls != nil {
+			ports = []string{"--port", "0", "--tls-port", port}
+		}
+		return append(append(ports,
+			"--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+			"--dir", r.dir, "--cluster-config-file", filepath.Join(r.dir, "nodes.conf"),
+			"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", "--rdb-del-sync-files", "yes"), args...)
 	}
 }
 
-// start answers false when the process ends before it answers.
-func (r *Redis) start(t testing.TB) bool {
+// settle starts it on a port that is free now.
+func (r *Redis) settle(t testing.TB) {
 	t.Helper()
+	r.Addr = freeAddr(t)
 	_, port, _ := net.SplitHostPort(r.Addr)
-	dir := t.TempDir()
-	args := []string{
-		"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-		"--dir", dir, "--cluster-config-file", filepath.Join(dir, "nodes.conf"),
-	}
+	r.URL = r.urlOf("redis", r.Addr, "")
+	r.argv = r.line(r, port)
+	r.launch(t)
+}
+
+func (r *Redis) launch(t testing.TB) {
+	t.Helper()
 	r.log.Reset()
-	r.cmd = exec.Command("redis-server", append(args, r.args...)...) //nolint:noctx // it ends with Kill
-	r.cmd.Stdout, r.cmd.Stderr = &r.log, &r.log
-	if err := r.cmd.Start(); err != nil {
+	cmd := exec.Command("redis-server", r.argv...) //nolint:noctx // it ends with Kill
+	cmd.Stdout, cmd.Stderr = &r.log, &r.log
+	endWithTest(cmd)
+	if err := cmd.Start(); err != nil {
 		t.Fatalf("start redis-server: %v", err)
 	}
 	gone := make(chan struct{})
-	r.gone = gone
+	r.cmd, r.gone = cmd, gone
 	go func() {
 		defer close(gone)
-		_ = r.cmd.Wait()
+		_ = cmd.Wait()
 	}()
-	up := false
+}
+
+// up waits until it answers, and answers false when the process ends before that.
+func (r *Redis) up(t testing.TB) (up bool) {
+	t.Helper()
 	Eventually(t, "redis-server answers", func() bool {
 		select {
-		case <-gone:
+		case <-r.gone:
 			return true
 		default:
 			up = r.answers()
@@ -96,26 +124,50 @@ func (r *Redis) start(t testing.TB) bool {
 	return up
 }
 
-func (r *Redis) answers() bool {
-	conn, err := net.DialTimeout("tcp", r.Addr, time.Second) //nolint:noctx // bounded
-	if err != nil {
-		return false
-	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(time.Second))
-	_, _ = conn.Write([]byte("PING\r\n"))
-	line, _ := bufio.NewReader(conn).ReadString('\n')
-	return line == "+PONG\r\n" || strings.HasPrefix(line, "-NOAUTH") // it wants a password, and is up
+// Admin is a client who may do everything there. It is closed with the test.
+func (r *Redis) Admin() *redis.Client { return r.admin }
+
+// Kill ends the server with SIGKILL, frozen or not, and returns when it is gone.
+func (r *Redis) Kill() {
+	_ = r.cmd.Process.Kill() // fails when it has ended already
+	<-r.gone
 }
+
+// Restart starts it again on the same port and in the same folder after Kill.
+func (r *Redis) Restart(t testing.TB) {
+	t.Helper()
+	r.launch(t)
+	if !r.up(t) {
+		t.Fatalf("redis-server does not start again: %s", r.log.String())
+	}
+}
+
+// Ports are chosen outside of the range that connections take theirs from, so that a server
+// finds its own one free again, and the port of a cluster's bus, 10,000 higher, free too.
+const (
+	firstPort = 10_000
+	ports     = 12_000
+	busAbove  = 10_000
+)
 
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := firstPort + rand.IntN(ports)
+		if free(port) && free(port+busAbove) {
+			return "127.0.0.1:" + strconv.Itoa(port)
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
+}
+
+func free(port int) bool {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
 }
 
 // Eventually polls until what it waits for is so, and fails the test after half a minute.

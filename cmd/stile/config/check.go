@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stile-gate/stile/authsvc/store"
 	"github.com/stile-gate/stile/policy"
 )
 
@@ -41,36 +42,16 @@ func (c *Config) checkHosts(r *report) {
 
 // checkStore never shows the URL: it may hold a password.
 func (c *Config) checkStore(r *report) {
-	path := at("store")
-	if r.unsure(path) {
-		return
-	}
-	text := c.Store.Reveal()
-	switch c.StoreScheme() {
-	case "memory":
-		if text != "memory:" {
-			r.errorf(path, "store: write \"memory:\" and nothing behind it")
+	if path := at("store"); !r.unsure(path) {
+		if err := store.CheckURL(c.Store.Reveal()); err != nil {
+			r.errorf(path, "%v", err)
 		}
-	case "redis", "rediss":
-		const form = "the form is redis://[user:password@]host[:port][/db]"
-		u, err := url.Parse(text)
-		switch {
-		case err != nil:
-			r.errorf(path, "store: not a URL; %s", form)
-		case u.Hostname() == "":
-			r.errorf(path, "store: the URL names no host; %s", form)
-		case strings.Trim(strings.TrimPrefix(u.Path, "/"), digits) != "" || u.Fragment != "":
-			r.errorf(path, "store: what is behind the host must be the number of a database; %s", form)
-		}
-	default:
-		r.errorf(path, "store: no such kind of store; there are \"memory:\", redis:// and rediss://")
 	}
 }
 
 // checkPepper warns where a copy of the store is enough to try guesses at keys.
 func (c *Config) checkPepper(r *report) {
-	inRedis := strings.HasPrefix(c.StoreScheme(), "redis")
-	if inRedis && c.hasAPIKeys() && !r.has(at("keys", "pepper")) && !r.touched(at("keys")) {
+	if c.StoreScheme() != "memory" && c.hasAPIKeys() && !r.has(at("keys", "pepper")) && !r.touched(at("keys")) {
 		r.warnf(at("store"), "store: keys have no pepper, so a copy of the store is enough to try guesses at them; set keys.pepper")
 	}
 }

@@ -192,7 +192,7 @@ type Key struct {
 	Name      string    `yaml:"name"`       // for people
 }
 
-// StoreScheme is the kind of store, which is no secret: memory, redis or rediss.
+// StoreScheme is the kind of store, which is no secret: memory, file, redis, rediss, …
 func (c *Config) StoreScheme() string {
 	scheme, _, _ := strings.Cut(c.Store.Reveal(), ":")
 	return scheme

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/stile-gate/stile/policy"
 )
 
 // Load reads the configuration at a path, with the overrides that environ, in the form of
@@ -46,6 +48,9 @@ func Parse(name string, data []byte, environ []string) (*Config, Problems) {
 		if a.JWT != nil && a.JWT.JWKSFile != "" {
 			a.JWT.JWKSFile = d.absolute(a.JWT.JWKSFile)
 		}
+	}
+	if path, ok := strings.CutPrefix(c.Store.Reveal(), "file:"); ok && path != "" && !strings.HasPrefix(path, "//") {
+		c.Store = policy.NewSecret("file:" + d.absolute(path))
 	}
 	c.check(r)
 	c.Files = slices.Sorted(slices.Values(d.files))
