@@ -46,6 +46,7 @@ type Local interface {
 type Admin struct {
 	Consumers ConsumerBooks
 	Keys      KeyBooks
+	Records   store.Loader   // of the same store: writes what is imported
 	Declared  *store.Static  // what the configuration file declares; read only
 	Local     Local          // forgets what a call changed
 	Decider   policy.Decider // for explain: a dry engine, so that nothing is spent or counted
@@ -66,6 +67,8 @@ type Admin struct {
 
 	Now func() time.Time
 	Log *slog.Logger
+
+	imports imports
 }
 
 // TokenHash is the SHA-256 of an admin token.
@@ -98,6 +101,7 @@ func (a *Admin) Handler() http.Handler {
 	handle(a, mux, "PUT /v1/keys/{id}", a.updateKey)
 	handle(a, mux, "POST /v1/keys/{id}/rotate", a.rotateKey)
 	handle(a, mux, "DELETE /v1/keys/{id}", a.revokeKey)
+	handle(a, mux, "POST /v1/import", a.importLines)
 	handle(a, mux, "POST /v1/tokens/revoke", a.revokeTokens)
 	handle(a, mux, "GET /v1/audit", a.listAudit)
 	handle(a, mux, "POST /v1/explain", a.explain)

@@ -33,6 +33,9 @@ type recorded interface {
 	record() (object, consumer string)
 }
 
+// summarized is an input or an output that is too much for an entry.
+type summarized interface{ summary() string }
+
 func (in consumerInput) record() (object, consumer string) { return in.ID, "" }
 func (in keyInput) record() (object, consumer string)      { return in.ID, in.Consumer }
 func (out keyCreated) record() (object, consumer string)   { return out.ID, out.Consumer }
@@ -96,6 +99,8 @@ func actionOf(r *http.Request) string {
 		return ""
 	case r.Pattern == "DELETE /v1/keys/{id}":
 		return "key.revoke"
+	case r.Pattern == "POST /v1/import":
+		return "import"
 	}
 	parts := strings.Split(strings.TrimPrefix(path, "/v1/"), "/")
 	noun, last := strings.TrimSuffix(parts[0], "s"), parts[len(parts)-1]
@@ -123,6 +128,9 @@ func (a *Admin) actor(r *http.Request) string {
 }
 
 func (a *Admin) describe(ctx context.Context, rec *store.AuditRecord, value any) {
+	if s, ok := value.(summarized); ok {
+		rec.Detail = s.summary()
+	}
 	v, ok := value.(recorded)
 	if !ok {
 		return

@@ -198,7 +198,7 @@ func TestActionsAreNamedByTheirPattern(t *testing.T) {
 	for pattern, want := range map[string]string{
 		"POST /v1/keys": "key.create", "PUT /v1/keys/{id}": "key.update", "PATCH /v1/keys/{id}": "key.update",
 		"DELETE /v1/keys/{id}": "key.revoke", "POST /v1/keys/{id}/rotate": "key.rotate", "DELETE /v1/consumers/{id}": "consumer.delete",
-		"POST /v1/tokens/revoke": "token.revoke", "POST /v1/import": "import.create", "GET /v1/keys": "", "POST /v1/explain": "",
+		"POST /v1/tokens/revoke": "token.revoke", "POST /v1/import": "import", "POST /v1/things": "thing.create", "GET /v1/keys": "", "POST /v1/explain": "",
 	} {
 		if got := actionOf(&http.Request{Pattern: pattern}); got != want {
 			t.Errorf("%s: %q, want %q", pattern, got, want)

@@ -39,6 +39,9 @@ func badCall(format string, args ...any) error {
 	return &callError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 }
 
+// notTaken is for a body that cannot be read.
+func notTaken(why error) error { return badCall("the body is not what this call takes: %v", why) }
+
 // handle mounts one call. Decoding, the mapping of errors and encoding happen here and
 // nowhere else, so that a call is only what it does.
 func handle[In, Out any](a *Admin, mux *http.ServeMux, pattern string, call func(context.Context, *http.Request, In) (Out, error)) {
@@ -58,7 +61,7 @@ func handle[In, Out any](a *Admin, mux *http.ServeMux, pattern string, call func
 			return
 		}
 		status := http.StatusOK
-		if r.Method == http.MethodPost && r.URL.Path != "/v1/explain" {
+		if r.Method == http.MethodPost && r.URL.Path != "/v1/explain" && r.URL.Path != "/v1/import" {
 			status = http.StatusCreated
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -78,23 +81,44 @@ func hasNoContent(out any) bool {
 	return false
 }
 
-// decode reads exactly one JSON document with known fields, for calls that take one.
+// decode reads what a call takes: nothing, the lines of an import, or one JSON document.
 func (a *Admin) decode(r *http.Request, in any) error {
-	if _, empty := in.(*none); empty {
+	switch in := in.(type) {
+	case *none:
 		return nil
+	case *importInput:
+		return in.read(r)
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return &callError{http.StatusUnsupportedMediaType, "send Content-Type: application/json"}
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	body, err := readBody(r, "application/json", maxBody)
 	if err != nil {
-		return badCall("the body could not be read")
+		return err
 	}
-	if len(body) > maxBody {
-		return &callError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxBody)}
+	return a.parse(body, in)
+}
+
+// readBody reads a body of a type, and up to a size.
+func readBody(r *http.Request, kind string, most int) ([]byte, error) {
+	if sent, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || sent != kind {
+		return nil, &callError{http.StatusUnsupportedMediaType, "send Content-Type: " + kind}
 	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, int64(most)+1))
+	if err != nil {
+		return nil, badCall("the body could not be read")
+	}
+	return body, checkSize(body, most)
+}
+
+func checkSize(body []byte, most int) error {
+	if len(body) > most {
+		return &callError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", most)}
+	}
+	return nil
+}
+
+// parse reads exactly one JSON document with known fields.
+func (a *Admin) parse(body []byte, in any) error {
 	if err := a.checkBody(body, in); err != nil {
-		return badCall("the body is not what this call takes: %v", err)
+		return notTaken(err)
 	}
 	if bytes.Equal(bytes.TrimSpace(body), []byte("null")) { // which would decode to an object with nothing in it
 		return badCall("the body is not what this call takes: null")
@@ -102,7 +126,7 @@ func (a *Admin) decode(r *http.Request, in any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(in); err != nil {
-		return badCall("the body is not what this call takes: %v", err)
+		return notTaken(err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return badCall("the body holds more than one JSON document")
@@ -113,22 +137,30 @@ func (a *Admin) decode(r *http.Request, in any) error {
 // fail answers with what the caller can mend; a failure of ours is 503, its text in the
 // log alone. Neither shows a key, whatever the caller has put where.
 func (a *Admin) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status, title, detail := a.refusal(err)
+	if status == 0 {
+		a.Log.ErrorContext(r.Context(), "admin call failed", "call", r.Pattern, "error", a.withoutID(r, err))
+		w.Header().Set("Retry-After", "1")
+		status, title = http.StatusServiceUnavailable, "The store cannot be reached now"
+	}
+	fail(w, status, title, detail)
+}
+
+// refusal is what the caller hears of an error; status 0 for a failure of ours.
+func (a *Admin) refusal(err error) (status int, title, detail string) {
 	var call *callError
 	var invalid *store.InvalidError
 	switch {
 	case errors.As(err, &call):
-		fail(w, call.status, "The call cannot be carried out", a.Format.MaskPath(call.detail))
+		return call.status, "The call cannot be carried out", a.Format.MaskPath(call.detail)
 	case errors.As(err, &invalid):
-		fail(w, http.StatusBadRequest, "A value is not valid", a.Format.MaskPath(invalid.Error()))
+		return http.StatusBadRequest, "A value is not valid", a.Format.MaskPath(invalid.Error())
 	case errors.Is(err, store.ErrNotFound):
-		fail(w, http.StatusNotFound, "There is no such thing", a.Format.MaskPath(err.Error()))
+		return http.StatusNotFound, "There is no such thing", a.Format.MaskPath(err.Error())
 	case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrConflict):
-		fail(w, http.StatusConflict, "It is there already, or was changed since", a.Format.MaskPath(err.Error()))
-	default:
-		a.Log.ErrorContext(r.Context(), "admin call failed", "call", r.Pattern, "error", a.withoutID(r, err))
-		w.Header().Set("Retry-After", "1")
-		fail(w, http.StatusServiceUnavailable, "The store cannot be reached now", "")
+		return http.StatusConflict, "It is there already, or was changed since", a.Format.MaskPath(err.Error())
 	}
+	return 0, "", ""
 }
 
 func fail(w http.ResponseWriter, status int, title, detail string) {

@@ -52,19 +52,25 @@ func (a *Admin) listConsumers(ctx context.Context, r *http.Request, _ none) (lis
 }
 
 func (a *Admin) createConsumer(ctx context.Context, _ *http.Request, in consumerInput) (consumerView, error) {
-	if in.Version != 0 {
-		return consumerView{}, badCall("version: is for an update; leave it out of a new consumer")
-	}
-	c := store.Consumer{Consumer: in.Consumer}
-	if err := c.Validate(); err != nil {
-		return consumerView{}, err
-	}
-	if err := a.undeclared(c.ID); err != nil {
+	c, err := a.newConsumer(in)
+	if err != nil {
 		return consumerView{}, err
 	}
 	created, err := a.Consumers.CreateConsumer(ctx, c)
 	a.Local.ForgetNegative()
 	return consumerView{created, false}, err
+}
+
+// newConsumer is the consumer that is to be made, as far as can be told without the store.
+func (a *Admin) newConsumer(in consumerInput) (store.Consumer, error) {
+	if in.Version != 0 {
+		return store.Consumer{}, badCall("version: is for an update; leave it out of a new consumer")
+	}
+	c := store.Consumer{Consumer: in.Consumer}
+	if err := c.Validate(); err != nil {
+		return store.Consumer{}, err
+	}
+	return c, a.undeclared(c.ID)
 }
 
 func (a *Admin) showConsumer(ctx context.Context, r *http.Request, _ none) (consumerView, error) {

@@ -52,7 +52,7 @@ func administrate(t *testing.T, change func(*Admin)) *administration {
 	a := &administration{logged: &logged{}}
 	a.cache = store.NewCache(store.CacheOptions{Source: memory, Static: declared})
 	api := &Admin{
-		Consumers: memory, Keys: memory, Declared: declared, Local: a.cache, Decider: engine(t),
+		Consumers: memory, Keys: memory, Records: memory, Declared: declared, Local: a.cache, Decider: engine(t),
 		Tokens: []TokenHash{HashToken(policy.NewSecret(adminToken))}, Now: clock, Log: slog.New(slog.NewTextHandler(a.logged, nil)),
 		Revocations: memory, Issuers: []string{issuer}, Audit: memory,
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stile-gate/stile/authsvc/store"
+	"github.com/stile-gate/stile/policy"
 )
 
 // keyCreated shows a key, the one time that it is shown.
@@ -27,23 +28,9 @@ type keyList struct {
 }
 
 func (a *Admin) createKey(ctx context.Context, _ *http.Request, in keyInput) (keyCreated, error) {
-	key, text, err := a.newKey(in)
+	key, text, err := a.checkedKey(in)
 	if err != nil {
 		return keyCreated{}, err
-	}
-	key = in.apply(key)
-	key.Created, key.Version = a.now(), 1
-	if err := a.checkKey(key); err != nil {
-		return keyCreated{}, err
-	}
-	if err := a.notOver(key); err != nil {
-		return keyCreated{}, err
-	}
-	if err := a.undeclared(key.Consumer); err != nil {
-		return keyCreated{}, err
-	}
-	if a.declaredKey(key.ID) != nil {
-		return keyCreated{}, declaredHere(key.ID)
 	}
 	err = a.Keys.CreateKey(ctx, key)
 	a.Local.ForgetNegative()
@@ -54,6 +41,30 @@ func (a *Admin) createKey(ctx context.Context, _ *http.Request, in keyInput) (ke
 		err = nil
 	}
 	return keyCreated{key, text.Reveal()}, err
+}
+
+// checkedKey is the key that is to be made, as far as can be told without the store, and its
+// text as newKey has it.
+func (a *Admin) checkedKey(in keyInput) (store.Key, policy.Secret, error) {
+	key, text, err := a.newKey(in)
+	if err != nil {
+		return key, text, err
+	}
+	key = in.apply(key)
+	key.Created, key.Version = a.now(), 1
+	if err := a.checkKey(key); err != nil {
+		return key, text, err
+	}
+	if err := a.notOver(key); err != nil {
+		return key, text, err
+	}
+	if err := a.undeclared(key.Consumer); err != nil {
+		return key, text, err
+	}
+	if a.declaredKey(key.ID) != nil {
+		return key, text, declaredHere(key.ID)
+	}
+	return key, text, nil
 }
 
 // now is the time as keys are dated.

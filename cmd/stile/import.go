@@ -9,12 +9,21 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
 
 // maxParallel bounds what an import asks of a server that answers requests, too.
 const maxParallel = 16
+
+// importTimeout is for a call whose lines wait for those of other calls.
+const importTimeout = time.Minute
+
+// newImportTransport keeps the connections of all calls and comparisons.
+func newImportTransport() http.RoundTripper {
+	return &http.Transport{MaxIdleConnsPerHost: 2 * maxParallel, IdleConnTimeout: importTimeout, Proxy: http.ProxyFromEnvironment}
+}
 
 func newImport() *cobra.Command {
 	var format string
@@ -56,7 +65,7 @@ func importFile(cmd *cobra.Command, path, format string, parallel int) error {
 	if err != nil {
 		return err
 	}
-	client.http.Transport = &http.Transport{MaxIdleConnsPerHost: parallel, Proxy: http.ProxyFromEnvironment}
+	client.http.Timeout, client.http.Transport = importTimeout, newImportTransport()
 	in, size, err := openImport(cmd, path)
 	if err != nil {
 		return err
@@ -68,7 +77,7 @@ func importFile(cmd *cobra.Command, path, format string, parallel int) error {
 	if err != nil {
 		return err
 	}
-	im := &importer{client: client, file: filepath.Base(path), tell: bar.printf, busy: map[string]chan struct{}{}}
+	im := newImporter(client, filepath.Base(path), bar.printf)
 	broken := im.run(cmd.Context(), from, parallel)
 	if p.json {
 		err = json.NewEncoder(p.w).Encode(im.counts)

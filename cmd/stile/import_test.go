@@ -15,10 +15,8 @@ import (
 )
 
 func importerTo(base string, told *bytes.Buffer) *importer {
-	return &importer{
-		client: &adminClient{base: base, token: policy.NewSecret(adminToken), http: http.DefaultClient}, file: "books.jsonl",
-		tell: func(format string, args ...any) { _, _ = fmt.Fprintf(told, format+"\n", args...) }, busy: map[string]chan struct{}{},
-	}
+	client := &adminClient{base: base, token: policy.NewSecret(adminToken), http: &http.Client{Transport: newImportTransport()}}
+	return newImporter(client, "books.jsonl", func(format string, args ...any) { _, _ = fmt.Fprintf(told, format+"\n", args...) })
 }
 
 // A key may follow its consumer at once, however many calls are under way.
@@ -55,13 +53,101 @@ func TestAnImportTriesAgainWhileTheStoreIsDown(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
-		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, `{"results":[{"line":1,"status":201}]}`)
 	}))
 	defer s.Close()
 	var told bytes.Buffer
 	im := importerTo(s.URL, &told)
 	if err := im.run(t.Context(), newJSONLines(strings.NewReader(`{"kind":"consumer","id":"a"}`)), 2); err != nil || im.counts.Imported != 1 || calls.Load() != 2 {
 		t.Errorf("%+v, %v after %d calls", im.counts, err, calls.Load())
+	}
+}
+
+// What finds no store is sent again, and only that.
+func TestAnImportSendsAgainWhatIsToBeSentAgain(t *testing.T) {
+	var bodies []string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		bodies = append(bodies, string(body))
+		switch len(bodies) {
+		case 1:
+			_, _ = io.WriteString(w, `{"results":[{"line":1,"status":201},{"line":2,"status":503,"detail":"made by another"},{"line":3,"status":400,"detail":"no"}]}`)
+		default:
+			_, _ = io.WriteString(w, `{"results":[{"line":1,"status":201}]}`)
+		}
+	}))
+	defer s.Close()
+	lines := []string{`{"kind":"consumer","id":"a"}`, `{"kind" : "consumer","id":"b"}`, `{"kind":"consumer","id":"c"}`, ""}
+	var told bytes.Buffer
+	im := importerTo(s.URL, &told)
+	err := im.run(t.Context(), newJSONLines(strings.NewReader(strings.Join(lines, "\n"))), 2)
+	if want := (importCounts{Imported: 2, Refused: 1}); err != nil || im.counts != want || told.String() != "books.jsonl:3: no\n" {
+		t.Errorf("%+v, %v; told %q", im.counts, err, told.String())
+	}
+	if len(bodies) != 2 || bodies[0] != strings.Join(lines, "\n") || bodies[1] != lines[1]+"\n" {
+		t.Errorf("sent %q", bodies)
+	}
+}
+
+func TestAnImportBreaksOffWhereItIsNotUnderstood(t *testing.T) {
+	for want, answer := range map[string]http.HandlerFunc{
+		"books.jsonl:1: the server is older than this stile": http.NotFound,
+		"0 results for 1 lines":                              func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{}`) },
+		"1 results for 1 lines": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"results":[{"line":2,"status":201}]}`)
+		},
+		"413 request entity too large": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestEntityTooLarge) },
+	} {
+		s := httptest.NewServer(answer)
+		var told bytes.Buffer
+		im := importerTo(s.URL, &told)
+		err := im.run(t.Context(), newJSONLines(strings.NewReader(`{"kind":"consumer","id":"a"}`)), 2)
+		if err == nil || !strings.Contains(strings.ToLower(err.Error()), want) || im.counts != (importCounts{}) {
+			t.Errorf("%v, %+v, want %s", err, im.counts, want)
+		}
+		s.Close()
+	}
+}
+
+// A batch waits for that of its consumers, and for no other.
+func TestABatchWaitsForThatOfItsConsumers(t *testing.T) {
+	var file strings.Builder
+	for batch, consumer := range []string{"first-%d", "", "third-%d"} { // the second has keys of the first
+		for i := range batchLines {
+			line := `{"kind":"consumer","id":"` + fmt.Sprintf(consumer, i) + `"}`
+			if consumer == "" {
+				line = fmt.Sprintf(`{"kind":"key","consumer":"first-%d","id":"k%d-%d","hash":"h"}`, i, batch, i)
+			}
+			file.WriteString(line + "\n")
+		}
+	}
+	third, first := make(chan struct{}), make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch {
+		case bytes.Contains(body, []byte(`"third-0"`)):
+			close(third)
+		case bytes.Contains(body, []byte(`"kind":"key"`)):
+			select {
+			case <-first:
+			default:
+				t.Error("keys are sent before their consumers are there")
+			}
+		default:
+			<-third // which goes ahead of both
+			close(first)
+		}
+		var results []string
+		for i := range bytes.Count(body, []byte("\n")) {
+			results = append(results, fmt.Sprintf(`{"line":%d,"status":201}`, i+1))
+		}
+		_, _ = io.WriteString(w, `{"results":[`+strings.Join(results, ",")+`]}`)
+	}))
+	defer s.Close()
+	var told bytes.Buffer
+	im := importerTo(s.URL, &told)
+	if err := im.run(t.Context(), newJSONLines(strings.NewReader(file.String())), 3); err != nil || im.counts.Imported != 3*batchLines || len(im.busy) != 0 {
+		t.Errorf("%+v, %v: %s", im.counts, err, told.String())
 	}
 }
 
@@ -79,13 +165,13 @@ func TestJSONLinesAreReadOneByOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = append(got, fmt.Sprintf("%d %s %s %v", rec.line, rec.kind, rec.body, rec.unreadableAs))
+		got = append(got, fmt.Sprintf("%d %s %s %v", rec.line, rec.kind, rec.text, rec.unreadableAs))
 	}
 	want := []string{
-		`1 consumer {"id":"a"} <nil>`, `4   longer than 65536 bytes`, `5   not a JSON object`, `6   not a JSON object`,
-		`7 key {"id":"k","key":"a\u0062c","hash":"h","extra":{"kind":"x"}} <nil>`,
+		`1 consumer {"kind":"consumer","id":"a"} <nil>`, `4   longer than 65536 bytes`, `5   not a JSON object`, `6   not a JSON object`,
+		`7 key {"id":"k","kind":"key","key":"a\u0062c","hash":"h","extra":{"kind":"x"}} <nil>`,
 		`8   it says "kind" twice`, `9   it says "ID" twice`, `10   JSON has half of a surrogate pair`,
-		`11 consumer {"ID":"a"} <nil>`,
+		`11 consumer {"KIND":"consumer","ID":"a"} <nil>`,
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

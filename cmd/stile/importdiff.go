@@ -1,12 +1,69 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"reflect"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 )
+
+// compareAll settles records that are in conflict, several at a time.
+func (im *importer) compareAll(ctx context.Context, conflicts []conflict) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var comparisons sync.WaitGroup
+	for _, c := range conflicts {
+		im.comparing <- struct{}{}
+		comparisons.Go(func() {
+			defer func() { <-im.comparing }()
+			if err := im.compare(ctx, c); err != nil {
+				stop(im.at(c.record, err))
+			}
+		})
+	}
+	comparisons.Wait()
+	return context.Cause(ctx)
+}
+
+// compare looks whether what is in the way is the record itself, of a run before. A key
+// without an id is known by its hash alone, which is shown nowhere, and that is the same.
+func (im *importer) compare(ctx context.Context, c conflict) error {
+	if c.id == "" {
+		im.settle(c.record, true, nil)
+		return nil
+	}
+	var shown, sent map[string]any
+	err := patiently(ctx, func() error {
+		return im.client.call(ctx, http.MethodGet, "/v1/"+c.kind+"s/"+url.PathEscape(c.id), nil, &shown)
+	})
+	var refused *refusedError
+	if errors.As(err, &refused) && refused.status == http.StatusNotFound {
+		im.settle(c.record, false, c.refused) // what is taken is its custom id, or its hash
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(c.text, &sent)
+	}
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(sent, func(name string, _ any) bool { return strings.EqualFold(name, "kind") })
+	if name := difference(sent, shown); name != "" {
+		im.settle(c.record, false, fmt.Errorf("%s %q is there with another %s", c.kind, c.id, name))
+		return nil
+	}
+	im.settle(c.record, true, nil)
+	return nil
+}
 
 // notCompared are fields that a file cannot say, or that the admin API does not show.
 var notCompared = []string{

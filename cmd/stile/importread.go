@@ -20,15 +20,17 @@ type record struct {
 	kind         string // consumer or key
 	id, consumer string
 	imported     bool   // a key with a hash or a text of its own
-	body         []byte // what the admin API takes
+	text         []byte // the line
 	unreadableAs error  // why it is none, if it cannot be read
 }
 
 // records reads a file piece by piece. An error other than io.EOF ends it.
 type records interface{ next() (record, error) }
 
-// maxLine is what the admin API takes at once.
+// maxLine is what the admin API takes of one.
 const maxLine = 64 << 10
+
+var errLongLine = fmt.Errorf("longer than %d bytes", maxLine)
 
 // jsonLines is JSON Lines: a consumer or a key as the admin API takes it, and its kind.
 type jsonLines struct {
@@ -52,7 +54,7 @@ func (j *jsonLines) next() (record, error) {
 		text = bytes.TrimSpace(text)
 		switch {
 		case long:
-			return record{line: j.line, unreadableAs: fmt.Errorf("longer than %d bytes", maxLine)}, nil
+			return record{line: j.line, unreadableAs: errLongLine}, nil
 		case len(text) > 0:
 			return parseRecord(j.line, text), nil
 		case err != nil:
@@ -61,56 +63,32 @@ func (j *jsonLines) next() (record, error) {
 	}
 }
 
-// parseRecord cuts the kind out and leaves the rest as it is written: what is right is for
-// the server to say. What it would refuse of any text must be seen before the cut, or one of
-// two kinds would be lost here.
+// parseRecord notes what the import itself needs to know of a line, which is sent as it is
+// written: what is right is for the server to say. What has two meanings is told here.
 func parseRecord(line int, text []byte) record {
 	rec := record{line: line}
-	if !json.Valid(text) || text[0] != '{' {
+	var fields map[string]json.RawMessage
+	if text[0] != '{' || json.Unmarshal(text, &fields) != nil {
 		rec.unreadableAs = errors.New("not a JSON object")
 		return rec
 	}
 	if rec.unreadableAs = strictjson.Check(text, nil); rec.unreadableAs != nil {
 		return rec
 	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	_, _ = dec.Token() // {
-	body := bytes.NewBufferString("{")
-	for dec.More() {
-		name, err := dec.Token()
-		var value json.RawMessage
-		if err == nil {
-			err = dec.Decode(&value)
-		}
-		if err != nil {
-			rec.unreadableAs = errors.New("not a JSON object")
-			return rec
-		}
-		if rec.note(fmt.Sprint(name), value) {
-			continue
-		}
-		if body.Len() > 1 {
-			body.WriteByte(',')
-		}
-		quoted, _ := json.Marshal(name)
-		_, _ = fmt.Fprintf(body, "%s:%s", quoted, value)
+	rec.text = bytes.Clone(text)
+	for name, value := range fields {
+		rec.note(name, value)
 	}
-	body.WriteByte('}')
-	rec.body = body.Bytes()
 	rec.check()
 	return rec
 }
 
-// note remembers what the import itself needs to know, and tells whether that is all that
-// the field is for.
-func (rec *record) note(name string, value json.RawMessage) (done bool) {
+func (rec *record) note(name string, value json.RawMessage) {
 	var text string
 	_ = json.Unmarshal(value, &text) // what is of another type, the server refuses
-	name = strings.ToLower(name)     // as the server takes it
-	switch name {
+	switch strings.ToLower(name) {   // as the server takes it
 	case "kind":
 		rec.kind = text
-		return true
 	case "id":
 		rec.id = text
 	case "consumer":
@@ -118,7 +96,6 @@ func (rec *record) note(name string, value json.RawMessage) (done bool) {
 	case "hash", "key":
 		rec.imported = true
 	}
-	return false
 }
 
 func (rec *record) check() {
@@ -196,6 +173,9 @@ func (c *csvLines) next() (record, error) {
 	text, err := json.Marshal(fields)
 	if err != nil {
 		return record{}, err
+	}
+	if len(text) > maxLine {
+		return record{line: line, unreadableAs: errLongLine}, nil
 	}
 	return parseRecord(line, text), nil
 }

@@ -2,24 +2,22 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"sync"
-	"time"
 )
 
-// importer sends records to the admin API, several at a time.
+// importer sends records to the admin API, many in a call and several calls at a time.
 type importer struct {
 	client *adminClient
 	file   string
 	tell   func(format string, args ...any) // one line about a record that was refused
 
+	comparing chan struct{} // has room for those that are compared at a time
+
 	mu     sync.Mutex
-	busy   map[string]chan struct{} // consumers that are under way, by id
+	busy   map[string]chan struct{} // consumers that are under way, by id, and when their batch is done
 	counts importCounts
 }
 
@@ -29,11 +27,31 @@ type importCounts struct {
 	Refused  int `json:"refused"`
 }
 
-// task is a record that waits until what it builds on is there.
-type task struct {
-	record
-	after <-chan struct{} // nil for nothing
-	done  chan struct{}   // nil when nobody waits for it
+func newImporter(client *adminClient, file string, tell func(format string, args ...any)) *importer {
+	return &importer{
+		client: client, file: file, tell: tell,
+		comparing: make(chan struct{}, maxParallel), busy: map[string]chan struct{}{},
+	}
+}
+
+// How much goes into a call: less than the admin API takes, and than proxies before it do.
+const (
+	batchLines = 500
+	batchBytes = 512 << 10
+)
+
+// batch is records that go into one call, in the order of the file.
+type batch struct {
+	records []record
+	size    int               // in bytes
+	after   []<-chan struct{} // earlier ones, which have consumers of these
+	done    chan struct{}
+}
+
+func newBatch() *batch { return &batch{done: make(chan struct{})} }
+
+func (b *batch) hasRoomFor(rec record) bool {
+	return len(b.records) == 0 || len(b.records) < batchLines && b.size+len(rec.text)+1 <= batchBytes
 }
 
 // run sends all. It returns early when the server cannot be reached or does not know the
@@ -41,19 +59,19 @@ type task struct {
 func (im *importer) run(ctx context.Context, from records, parallel int) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	tasks := make(chan task) // without room: tasks begin in their order, so that none waits for a later one
+	batches := make(chan *batch) // without room: they begin in their order, so that none waits for a later one
 	var workers sync.WaitGroup
 	for range parallel {
 		workers.Go(func() {
-			for t := range tasks {
-				if err := im.work(ctx, t); err != nil {
-					stop(fmt.Errorf("%s:%d: %w", im.file, t.line, err))
+			for b := range batches {
+				if err := im.work(ctx, b); err != nil {
+					stop(err)
 				}
 			}
 		})
 	}
-	err := im.read(ctx, from, tasks)
-	close(tasks)
+	err := im.read(ctx, from, batches)
+	close(batches)
 	workers.Wait()
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
@@ -61,127 +79,99 @@ func (im *importer) run(ctx context.Context, from records, parallel int) error {
 	return err
 }
 
-func (im *importer) read(ctx context.Context, from records, tasks chan<- task) error {
-	for {
-		rec, err := from.next()
-		if errors.Is(err, io.EOF) {
+func (im *importer) read(ctx context.Context, from records, batches chan<- *batch) error {
+	b := newBatch()
+	begin := func() error { // what was read so far
+		if len(b.records) == 0 {
 			return nil
 		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", im.file, err)
-		}
 		select {
-		case tasks <- im.task(rec):
+		case batches <- b:
+			b = newBatch()
+			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+	for {
+		rec, err := from.next()
+		if errors.Is(err, io.EOF) {
+			return begin()
+		}
+		if err != nil {
+			_ = begin() // that it was stopped is known
+			return fmt.Errorf("%s: %w", im.file, err)
+		}
+		if rec.unreadableAs != nil {
+			im.settle(rec, false, rec.unreadableAs)
+			continue
+		}
+		if !b.hasRoomFor(rec) {
+			if err := begin(); err != nil {
+				return err
+			}
+		}
+		im.add(b, rec)
+	}
 }
 
-// task has a key wait for its consumer, if that is under way.
-func (im *importer) task(rec record) task {
+// add has the batch wait for the one that has the record's consumer, if that is under way.
+// Within a batch, the server sees to it.
+func (im *importer) add(b *batch, rec record) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	t := task{record: rec, after: im.busy[rec.consumer]}
-	if rec.kind == "consumer" && rec.unreadableAs == nil {
-		t.done = make(chan struct{})
-		im.busy[rec.consumer] = t.done
+	b.records, b.size = append(b.records, rec), b.size+len(rec.text)+1
+	if earlier := im.busy[rec.consumer]; earlier != nil && earlier != b.done {
+		b.after = append(b.after, earlier)
 	}
-	return t
+	if rec.kind == "consumer" {
+		im.busy[rec.consumer] = b.done
+	}
 }
 
-// work sends one record. Its error ends the import; that a record is refused does not.
-func (im *importer) work(ctx context.Context, t task) error {
-	defer im.finish(t)
-	if t.after != nil {
-		<-t.after // it ends, whatever becomes of it
+// work sends one batch. Its error ends the import; that records are refused does not.
+func (im *importer) work(ctx context.Context, b *batch) error {
+	defer im.finish(b)
+	for _, earlier := range b.after {
+		<-earlier // it ends, whatever becomes of it
 	}
 	if ctx.Err() != nil {
 		return nil
 	}
-	there, err := false, t.unreadableAs
-	if err == nil {
-		there, err = im.send(ctx, t.record)
-		var refused *refusedError
-		if err != nil && (!errors.As(err, &refused) || refused.status == http.StatusUnauthorized || refused.status >= http.StatusInternalServerError) {
-			return err
+	conflicts, err := im.send(ctx, b.records)
+	if err != nil {
+		return err
+	}
+	return im.compareAll(ctx, conflicts)
+}
+
+func (im *importer) finish(b *batch) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	for _, rec := range b.records {
+		if im.busy[rec.consumer] == b.done {
+			delete(im.busy, rec.consumer)
 		}
 	}
+	close(b.done)
+}
+
+// settle counts a record, and tells why it was refused if it was.
+func (im *importer) settle(rec record, there bool, refused error) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	switch {
-	case err != nil:
+	case refused != nil:
 		im.counts.Refused++
-		im.tell("%s:%d: %s", im.file, t.line, plainText(withoutKeys(err)))
+		im.tell("%s:%d: %s", im.file, rec.line, plainText(withoutKeys(refused)))
 	case there:
 		im.counts.There++
 	default:
 		im.counts.Imported++
 	}
-	return nil
 }
 
-func (im *importer) finish(t task) {
-	if t.done == nil {
-		return
-	}
-	im.mu.Lock()
-	defer im.mu.Unlock()
-	if im.busy[t.consumer] == t.done {
-		delete(im.busy, t.consumer)
-	}
-	close(t.done)
-}
-
-// sendAttempts and sendPause bound how often a call is made again that found no store.
-const (
-	sendAttempts = 5
-	sendPause    = 200 * time.Millisecond // and double with each
-)
-
-// send answers whether the record was there already, with the same content.
-func (im *importer) send(ctx context.Context, rec record) (there bool, err error) {
-	pause := sendPause
-	for attempt := 1; ; attempt++ {
-		err = im.client.call(ctx, http.MethodPost, "/v1/"+rec.kind+"s", json.RawMessage(rec.body), nil)
-		var refused *refusedError
-		switch answered := errors.As(err, &refused); {
-		case err == nil || answered && refused.status < http.StatusInternalServerError && refused.status != http.StatusConflict:
-			return false, err
-		case answered && refused.status == http.StatusConflict:
-			return im.compare(ctx, rec, err)
-		case attempt == sendAttempts:
-			return false, err
-		}
-		select {
-		case <-ctx.Done():
-			return false, ctx.Err()
-		case <-time.After(pause):
-			pause *= 2
-		}
-	}
-}
-
-// compare looks whether what is in the way is the record itself, of a run before. A key
-// without an id is known by its hash alone, which is shown nowhere, and that is the same.
-func (im *importer) compare(ctx context.Context, rec record, conflict error) (there bool, err error) {
-	if rec.id == "" {
-		return true, nil
-	}
-	var shown, sent map[string]any
-	err = im.client.call(ctx, http.MethodGet, "/v1/"+rec.kind+"s/"+url.PathEscape(rec.id), nil, &shown)
-	var refused *refusedError
-	if errors.As(err, &refused) && refused.status == http.StatusNotFound {
-		return false, conflict // what is taken is its custom id, or its hash
-	}
-	if err != nil {
-		return false, err
-	}
-	if err := json.Unmarshal(rec.body, &sent); err != nil {
-		return false, err
-	}
-	if name := difference(sent, shown); name != "" {
-		return false, &refusedError{http.StatusConflict, fmt.Sprintf("%s %q is there with another %s", rec.kind, rec.id, name)}
-	}
-	return true, nil
+// at says where in the file an import broke off.
+func (im *importer) at(rec record, err error) error {
+	return fmt.Errorf("%s:%d: %w", im.file, rec.line, err)
 }
