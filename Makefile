@@ -4,7 +4,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 FUZZTIME ?= 30s
 LINT      = $(GO) tool -modfile=.ci/tools/go.mod golangci-lint
 
-.PHONY: all build test race lint fuzz bench profile e2e setup
+.PHONY: all build test race lint fuzz bench soak profile e2e setup
 all: lint test
 
 build:            ## one static binary, bin/stile
@@ -30,7 +30,12 @@ profile: setup    ## the processor profile that releases are optimised by
 	$(GO) build -o bin/bench ./tests/bench
 	$(shell command -v taskset >/dev/null && echo taskset -c 0) bin/bench -profile cmd/stile/release.pgo
 
-bench: setup      ## the table of docs/performance.md
+bench: setup      ## the tables of docs/performance.md
 	$(GO) build -o bin/bench ./tests/bench
 	@# the client on the first processor, the servers on the second
 	$(shell command -v taskset >/dev/null && echo taskset -c 0) bin/bench
+	$(shell command -v taskset >/dev/null && echo taskset -c 0) bin/bench -scale
+	STILE_MEASURE=1 $(GO) test -count=1 -timeout 5m -v -run TestOutages ./tests/outage
+
+soak: setup       ## ten minutes of load on a cluster that loses a master each minute
+	STILE_SOAK=10m $(GO) test -count=1 -timeout 15m -v -run TestSoak ./tests/outage

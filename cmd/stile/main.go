@@ -16,7 +16,7 @@ import (
 
 // Exit codes, as `stile help` documents them.
 const (
-	exitFailed  = 1 // the verb could not do its work; for check: the configuration has errors; for explain: refused
+	exitFailed  = 1 // the verb could not do its work; for check: the configuration has errors; for explain: refused; for doctor: something fails
 	exitMisused = 2 // wrong arguments
 )
 
@@ -42,11 +42,12 @@ func withoutKeys(err error) string { return policy.KeyFormat{}.MaskPath(err.Erro
 
 func newRoot() *cobra.Command {
 	root := group("stile", "The consumer layer for proxies that stay stateless",
-		newServe(), newDemo(), newCheck(), newExplain(), newConsumer(), newKey(), newToken(), newAudit(), newImport(), newHealth(), newVersion())
+		newServe(), newDemo(), newCheck(), newExplain(), newConsumer(), newKey(), newToken(), newAudit(), newDoctor(), newImport(), newStoreVerbs(), newHealth(), newVersion())
 	root.Long = `Stile answers Traefik (forwardAuth), nginx (auth_request) and Caddy (forward_auth) about
 each request, from API keys and JWTs, with consumers and keys in Redis or in memory.
 
-Exit codes: 0 done; 1 failed (check: errors found; explain: refused); 2 wrong arguments.`
+Exit codes: 0 done; 1 failed (check: errors found; explain: refused; doctor: something fails);
+2 wrong arguments.`
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &misuseError{fmt.Errorf("%w\nSee `%s --help`", err, cmd.CommandPath())}

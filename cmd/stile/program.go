@@ -60,6 +60,7 @@ type books interface {
 	authsvc.KeyBooks
 	authsvc.TokenBooks
 	authsvc.AuditBooks
+	store.Loader
 	store.Source
 	store.RevocationSource
 	store.UseBooks
@@ -69,17 +70,31 @@ type books interface {
 	Close() error
 }
 
-// openStore opens what the URL names. It need not answer yet.
-func openStore(c *config.Config, m *metrics) (books, error) {
-	if c.StoreScheme() == "memory" {
+// storeObserver hears of every operation of a store.
+type storeObserver = func(op string, took time.Duration, err error)
+
+// openStore opens what a URL names. A server need not answer yet.
+func openStore(url string, observe storeObserver) (books, error) {
+	if err := store.CheckURL(url); err != nil {
+		return nil, err
+	}
+	if path, ok := store.FileOf(url); ok {
+		f, err := store.OpenFile(path)
+		if err != nil {
+			return nil, err
+		}
+		f.Observe = observe
+		return f, nil
+	}
+	if url == "memory:" {
 		return store.NewMemory(), nil
 	}
 	redis.SetLogger(quietRedis{}) // what fails comes back as an error, and is logged there
-	r, err := store.OpenRedis(c.Store.Reveal())
+	r, err := store.OpenRedis(url)
 	if err != nil {
 		return nil, err
 	}
-	r.Observe = m.observeStore
+	r.Observe = observe
 	return r, nil
 }
 
@@ -308,7 +323,7 @@ func (prog *program) face(p parts) {
 	}
 	books, wait := p.changes()
 	prog.admin = (&authsvc.Admin{
-		Consumers: books, Keys: books, Wait: wait, Declared: prog.declared, Local: prog.cache, Decider: prog.dry,
+		Consumers: books, Keys: books, Records: p.loads(), Wait: wait, Declared: prog.declared, Local: prog.cache, Decider: prog.dry,
 		Format: policy.KeyFormat{Prefix: c.Keys.Prefix}, Pepper: policy.Pepper(c.Keys.Pepper), Old: oldPeppers(c),
 		Routes: routeNames(c), Limits: limitNames(c),
 		Tokens: tokenHashes(c), Now: time.Now, Log: p.log,

@@ -14,7 +14,8 @@ import (
 type progress struct {
 	w    io.Writer
 	bar  bool
-	size int64 // of what is read; 0 when it is not known
+	show func() string // what stands in the bar
+	size int64         // of what is read; 0 when it is not known
 	read atomic.Int64
 	mu   sync.Mutex
 	stop chan struct{}
@@ -28,7 +29,18 @@ const (
 )
 
 func newProgress(w io.Writer, size int64) *progress {
-	p := &progress{w: w, size: size, stop: make(chan struct{}), bar: isTerminal(w)}
+	p := &progress{w: w, size: size}
+	return p.start(p.state)
+}
+
+// newStatus is a progress whose bar is a text.
+func newStatus(w io.Writer, show func() string) *progress {
+	p := &progress{w: w}
+	return p.start(show)
+}
+
+func (p *progress) start(show func() string) *progress {
+	p.show, p.bar, p.stop = show, isTerminal(p.w), make(chan struct{})
 	if p.bar {
 		p.done.Go(p.draw)
 	}
@@ -67,7 +79,7 @@ func (p *progress) draw() {
 			return
 		case <-tick.C:
 			p.mu.Lock()
-			_, _ = fmt.Fprint(p.w, eraseBar, p.state())
+			_, _ = fmt.Fprint(p.w, eraseBar, p.show())
 			p.mu.Unlock()
 		}
 	}

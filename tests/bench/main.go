@@ -24,6 +24,7 @@ func main() {
 	took := flag.Duration("round", 2*time.Second, "length of one load")
 	keys := flag.Int("keys", 100_000, "API keys in Redis")
 	tokens := flag.Int("tokens", 10_000, "tokens to rotate through")
+	scale := flag.Bool("scale", false, "compare a store of 1,000,000 consumers with one of 1,000, and measure nothing else")
 	profile := flag.String("profile", "", "write a processor profile of Stile under load here, and measure nothing else")
 	flag.Parse()
 	var err error
@@ -31,7 +32,11 @@ func main() {
 		err = serveBare(*bare)
 	} else {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-		err = run(ctx, *rounds, *took, *keys, *tokens, *profile)
+		if *scale {
+			err = runScale(ctx, *rounds, *took)
+		} else {
+			err = run(ctx, *rounds, *took, *keys, *tokens, *profile)
+		}
 		stop()
 	}
 	if err != nil {
@@ -40,18 +45,35 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, rounds int, took time.Duration, keys, tokens int, profile string) error {
+// newStage builds the binary; clear stops what was started.
+func newStage(ctx context.Context) (s *stage, clear func(), err error) {
 	dir, err := os.MkdirTemp("", "stile-bench-")
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	binary, err := build(ctx, dir)
+	s = &stage{ctx: ctx, dir: dir}
+	if s.binary, err = build(ctx, dir); err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, nil, err
+	}
+	return s, func() { s.close(); _ = os.RemoveAll(dir) }, nil
+}
+
+func runScale(ctx context.Context, rounds int, took time.Duration) error {
+	s, clear, err := newStage(ctx)
 	if err != nil {
 		return err
 	}
-	stage := &stage{ctx: ctx, dir: dir, binary: binary}
-	defer stage.close()
+	defer clear()
+	return s.measureScale(ctx, rounds, took)
+}
+
+func run(ctx context.Context, rounds int, took time.Duration, keys, tokens int, profile string) error {
+	stage, clear, err := newStage(ctx)
+	if err != nil {
+		return err
+	}
+	defer clear()
 	fmt.Fprintf(os.Stderr, "filling Redis with %d keys, signing %d tokens\n", keys, tokens)
 	cases, err := stage.prepare(keys, tokens)
 	if err != nil {
@@ -61,7 +83,7 @@ func run(ctx context.Context, rounds int, took time.Duration, keys, tokens int, 
 		if err := measureDecisions(ctx, cases, 0, took); err != nil { // to warm up
 			return err
 		}
-		return recordProfile(ctx, dir, cases, profile)
+		return recordProfile(ctx, stage.dir, cases, profile)
 	}
 	if err := measureDecisions(ctx, cases, rounds, took); err != nil {
 		return err
@@ -69,7 +91,7 @@ func run(ctx context.Context, rounds int, took time.Duration, keys, tokens int, 
 	if err := stage.checkLog(cases); err != nil {
 		return err
 	}
-	if err := measureStart(ctx, dir, binary); err != nil {
+	if err := measureStart(ctx, stage.dir, stage.binary); err != nil {
 		return err
 	}
 	return microBenchmarks(ctx)

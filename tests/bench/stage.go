@@ -184,7 +184,10 @@ func (s *stage) sign(n, consumers int) (tokens []string, jwks string, err error)
 }
 
 // addresses are where one stile listens.
-type addresses struct{ auth, admin string }
+type addresses struct {
+	auth, admin string
+	pid         int
+}
 
 func (s *stage) stile(url, jwks string, decisions bool, log string) (a addresses, err error) {
 	if a.auth, err = freeAddress(); err != nil {
@@ -197,7 +200,7 @@ func (s *stage) stile(url, jwks string, decisions bool, log string) (a addresses
 	if err := os.WriteFile(file, fmt.Appendf(nil, benchConfig, a.auth, a.admin, policy.PlainKeyHash(policy.NewSecret(adminToken)), url, decisions, jwks), 0o600); err != nil {
 		return a, err
 	}
-	if err := s.run(pinned(s.binary), log, "serve", "-c", file); err != nil {
+	if a.pid, err = s.run(pinned(s.binary), log, "serve", "-c", file); err != nil {
 		return a, err
 	}
 	return a, waitFor(s.ctx, a.admin)
@@ -237,7 +240,7 @@ func (s *stage) start(program, log string, args ...string) (string, error) {
 	for i := range args {
 		args[i] = strings.ReplaceAll(args[i], "@PORT@", port)
 	}
-	if err := s.run(program, log, args...); err != nil {
+	if _, err := s.run(program, log, args...); err != nil {
 		return "", err
 	}
 	return address, waitListening(s.ctx, address)
@@ -245,26 +248,26 @@ func (s *stage) start(program, log string, args ...string) (string, error) {
 
 // run starts a program, its standard error in a file if one is named. A program of the
 // form "taskset … program" is taken apart.
-func (s *stage) run(program, log string, args ...string) error {
+func (s *stage) run(program, log string, args ...string) (pid int, err error) {
 	words := append(strings.Fields(program), args...)
 	cmd := exec.CommandContext(s.ctx, words[0], words[1:]...)
 	if log != "" {
 		f, err := os.Create(log)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		cmd.Stderr = f
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // nothing outlives the bench
 	runtime.LockOSThread()                                             // the signal comes when the thread ends, so this one must not
 	if err := cmd.Start(); err != nil {
-		return err
+		return 0, err
 	}
 	s.stops = append(s.stops, func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
 	})
-	return nil
+	return cmd.Process.Pid, nil
 }
 
 // pinned puts a server on the last processor, away from the client.
