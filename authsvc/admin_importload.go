@@ -60,7 +60,7 @@ func (s *imports) date(r store.Record, now time.Time) {
 	}
 	s.last = now
 	if r.Consumer != nil {
-		r.Consumer.Created, r.Consumer.Updated, r.Consumer.Version = now, now, 1
+		r.Consumer.Created, r.Consumer.Updated = now, now
 	} else {
 		r.Key.Created = now
 	}

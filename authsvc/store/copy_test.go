@@ -101,6 +101,13 @@ func TestCopy(t *testing.T) {
 	mustCopy(t, r, to)
 	wantSame(t, from, to)
 	wantSame(t, from, r)
+	wantAnnounced := func() {
+		t.Helper()
+		if log, err := r.Client().XRange(t.Context(), changesLog, "-", "+").Result(); err != nil || len(log) != 1 || log[0].Values["kind"] != "all" {
+			t.Errorf("announced: %v, %v", log, err)
+		}
+	}
+	wantAnnounced()
 
 	for i := range want.Kinds {
 		want.Kinds[i].Copied, want.Kinds[i].There = 0, n
@@ -108,6 +115,7 @@ func TestCopy(t *testing.T) {
 	if diff := cmp.Diff(want, mustCopy(t, from, r)); diff != "" {
 		t.Errorf("report of a second one (-want +got):\n%s", diff)
 	}
+	wantAnnounced()
 }
 
 // breaking is a destination during whose n-th write the copy is broken off.

@@ -66,6 +66,13 @@ func loadConsumer(tx writer, c Consumer) error {
 		if err := freeCustomID(tx, c); err != nil {
 			return err
 		}
+		buried, err := lastVersion(tx, c.ID)
+		if err != nil {
+			return err
+		}
+		if c.Version == 0 {
+			c.Version = buried + 1
+		}
 		return addConsumer(tx, c)
 	case !reflect.DeepEqual(there.Consumer, c):
 		return fmt.Errorf("consumer %q: %w", c.ID, ErrExists)

@@ -185,6 +185,7 @@ func TestInspectSaveFailed(t *testing.T) {
 }
 
 func TestInspectReplica(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	master, replica := storetest.StartRedis(t), storetest.StartRedis(t)
 	host, port, _ := strings.Cut(master.Addr, ":")
 	do(t, replica, "replicaof", host, port)

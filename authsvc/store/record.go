@@ -8,7 +8,7 @@ import (
 // Record is one thing that a store holds, as it stands there: what Dump tells and Load
 // writes. Exactly one field is set.
 type Record struct {
-	Consumer *Consumer      // with Version, Created and Updated
+	Consumer *Consumer      // with Version (0 for a new one), Created and Updated
 	Key      *Key           // with Hash, Version, Created and LastUsed
 	Revoked  *RevokedRecord // tokens that were revoked
 	Counter  *CounterRecord // of a limit

@@ -14,7 +14,9 @@ func (r Record) Validate() error {
 	if r.Consumer != nil {
 		set++
 		p.of("consumer", r.Consumer.Validate())
-		p.kept(r.Consumer.Version)
+		if r.Consumer.Version != 0 {
+			p.kept(r.Consumer.Version)
+		}
 		p.add("created", checkTime(r.Consumer.Created))
 		p.add("updated", checkTime(r.Consumer.Updated))
 	}

@@ -213,6 +213,9 @@ func (r *Redis) servers(ctx context.Context) (servers []redis.Cmdable, err error
 // counterNames is every name of a counter, and of little else.
 const counterNames = "stile:{*}:[lq]*:*"
 
+// noKey is what EXPIRETIME answers where there is nothing.
+const noKey = time.Duration(-2)
+
 // counterPage reads some counters of a server.
 func (r *Redis) counterPage(ctx context.Context, server redis.Cmdable, from uint64) (records []CounterRecord, cursor uint64, err error) {
 	defer r.observe("dump_counters", time.Now(), &err)
@@ -237,7 +240,7 @@ func (r *Redis) counterPage(ctx context.Context, server redis.Cmdable, from uint
 		return nil, 0, err
 	}
 	for i, name := range names {
-		if errors.Is(values[i].value.Err(), redis.Nil) {
+		if errors.Is(values[i].value.Err(), redis.Nil) || values[i].expires.Val() == noKey {
 			continue // it has expired meanwhile
 		}
 		c, err := counterRecord(name, values[i].value.Val(), values[i].expires.Val())

@@ -160,3 +160,23 @@ func TestRedisLoadLeavesToOthers(t *testing.T) {
 		t.Error(broken)
 	}
 }
+
+// A consumer who is being deleted is not written until that has ended.
+func TestRedisLoadAfterDeletion(t *testing.T) {
+	server := storetest.StartRedis(t)
+	r, s := openRedis(t, server), newStepper(t, server)
+	seed(t, r)
+	_ = remove("other")(t.Context(), r) // so that the server knows the scripts
+	s.begin(t.Context(), remove("acme"))
+	s.steps(1)
+	if err := loadConsumer("acme", "y")(t.Context(), r); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("while it is deleted: %v", err)
+	}
+	s.finish()
+	if err := loadConsumer("acme", "x")(t.Context(), r); err != nil {
+		t.Errorf("when it is: %v", err)
+	}
+	if broken := audit(t, r); broken != "" {
+		t.Error(broken)
+	}
+}

@@ -5,7 +5,8 @@ import "github.com/redis/go-redis/v9"
 // The scripts of redis_load.go. As the others, each touches keys of one hash tag, and may be
 // run twice.
 
-// loadConsumerScript writes a consumer with its version, as createScript does a new one.
+// loadConsumerScript writes a consumer with its version, or as createScript does a new one
+// where that is 0.
 // KEYS: consumer, its claim. ARGV: write nonce, json, custom nonce or "", version.
 // Answers a status; with 'exists' the json and version that are there.
 var loadConsumerScript = redis.NewScript(`
@@ -14,8 +15,10 @@ if c[4] == ARGV[1] then return {'ok'} end
 if c[1] == 'live' then return {'exists', c[2], c[3]} end
 if c[1] == 'leaving' then return {'leaving'} end
 if ARGV[3] ~= '' and redis.call('GET', KEYS[2]) ~= ARGV[3] then return {'overtaken'} end
+local version = ARGV[4]
+if version == '0' then version = tonumber(c[3] or '0') + 1 end
 redis.call('DEL', KEYS[1], KEYS[2])
-redis.call('HSET', KEYS[1], 'state', 'live', 'version', ARGV[4],
+redis.call('HSET', KEYS[1], 'state', 'live', 'version', version,
   'json', ARGV[2], 'custom', ARGV[3], 'write', ARGV[1])
 return {'ok'}
 `)

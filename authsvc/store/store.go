@@ -1,6 +1,6 @@
-// Package store keeps consumers and their keys: in Redis, in memory, or as the
-// configuration file declares them, with a local cache before all three. Those who need
-// a store define the small interface that they need; Redis and Memory have the same
+// Package store keeps consumers and their keys: in Redis, in a file, in memory, or as the
+// configuration file declares them, with a local cache before all four. Those who need
+// a store define the small interface that they need; Redis, File and Memory have the same
 // methods with the same meaning, and storetest holds them to it.
 package store
 

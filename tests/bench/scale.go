@@ -65,7 +65,7 @@ func (s *stage) measureScale(ctx context.Context, rounds int, took time.Duration
 
 // found fills a Redis and starts a stile.
 func (s *stage) found(ctx context.Context, t *town) error {
-	address, err := s.start("redis-server", "", "--port", "@PORT@", "--save", "", "--appendonly", "no")
+	address, err := s.start("redis-server", "--port", "@PORT@", "--save", "", "--appendonly", "no")
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ routes:
 // prepare starts Redis, fills it, and starts the servers; the cases come in the order in
 // which they are measured.
 func (s *stage) prepare(keys, tokens int) ([]*testCase, error) {
-	redis, err := s.start("redis-server", "", "--port", "@PORT@", "--save", "", "--appendonly", "no")
+	redis, err := s.start("redis-server", "--port", "@PORT@", "--save", "", "--appendonly", "no")
 	if err != nil {
 		return nil, err
 	}
@@ -74,11 +74,11 @@ func (s *stage) prepare(keys, tokens int) ([]*testCase, error) {
 	if err != nil {
 		return nil, err
 	}
-	bare, err := s.start(pinned(self), "", "-bare", "127.0.0.1:@PORT@")
+	bare, err := s.start(pinned(self), "-bare", "127.0.0.1:@PORT@")
 	if err != nil {
 		return nil, err
 	}
-	bare400, err := s.start(pinned("env GOGC=400 "+self), "", "-bare", "127.0.0.1:@PORT@")
+	bare400, err := s.start(pinned("env GOGC=400 "+self), "-bare", "127.0.0.1:@PORT@")
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +231,7 @@ func (s *stage) checkLog(cases []*testCase) error {
 }
 
 // start runs a server on a free port, which replaces @PORT@, and waits until it listens.
-func (s *stage) start(program, log string, args ...string) (string, error) {
+func (s *stage) start(program string, args ...string) (string, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return "", err
@@ -240,7 +240,7 @@ func (s *stage) start(program, log string, args ...string) (string, error) {
 	for i := range args {
 		args[i] = strings.ReplaceAll(args[i], "@PORT@", port)
 	}
-	if _, err := s.run(program, log, args...); err != nil {
+	if _, err := s.run(program, "", args...); err != nil {
 		return "", err
 	}
 	return address, waitListening(s.ctx, address)

@@ -26,9 +26,25 @@ type LoadStore interface {
 func RunLoad(t *testing.T, open func(testing.TB) LoadStore) {
 	for name, test := range map[string]func(*testing.T, LoadStore){
 		"moved": testMoved, "again": testLoadedAgain, "used": testLoadedIsUsed, "refused": testLoadRefused,
-		"invalid": testLoadInvalid, "audit": testLoadAudit, "revocations": testLoadRevocations, "dump ends": testDumpEnds,
+		"invalid": testLoadInvalid, "version goes on": testLoadedVersion, "audit": testLoadAudit, "revocations": testLoadRevocations, "dump ends": testDumpEnds,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+// testLoadedVersion: who read a consumer that was deleted since cannot take a loaded one for it.
+func testLoadedVersion(t *testing.T, s LoadStore) {
+	c := mustCreate(t, s, Consumer("acme"))
+	mustUpdate(t, s, c)
+	c.Version = 0
+	if err := s.DeleteConsumer(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	if problems, err := s.Load(t.Context(), []store.Record{{Consumer: &c}}); err != nil || problems[0] != nil {
+		t.Fatal(problems, err)
+	}
+	if got := consumer(t, s, "acme"); got == nil || got.Version != 3 {
+		t.Errorf("loaded as %+v, want version 3", got)
 	}
 }
 
@@ -207,7 +223,7 @@ func testLoadRefused(t *testing.T, s LoadStore) {
 
 func testLoadInvalid(t *testing.T, s LoadStore) {
 	c, k, revoked, counter, entry := *all()[0].Consumer, *all()[2].Key, *all()[4].Revoked, *all()[7].Counter, *all()[9].Audit
-	c.Version, k.Hash, revoked.ID, counter.Name, entry.Hash = 0, "md5:0", "jti:0", "stile:key:x", "0"
+	c.Version, k.Hash, revoked.ID, counter.Name, entry.Hash = -1, "md5:0", "jti:0", "stile:key:x", "0"
 	records := []store.Record{
 		{}, {Consumer: &c}, {Key: &k}, {Revoked: &revoked}, {Counter: &counter}, {Audit: &entry}, {Consumer: all()[0].Consumer, Key: all()[2].Key},
 	}
