@@ -162,6 +162,7 @@ func askSlot(charges []policy.Charge, first int, balances []policy.Balance, ask 
 //
 //	stile:{<slot>}:limit:<name>[:<counter>]                  string  time at which the bucket is full, µs, EXAT
 //	stile:{<slot>}:quota:<name>[:<counter>]:<period's start> int     what was spent, EXAT
+//	stile:{<slot>}:paid:<nonce>                              string  a debt that was paid (meter_debts.go), EX
 func counterKey(c *policy.Charge, start time.Time) string {
 	isQuota := c.Limit.Quota.Count > 0
 	key := append(make([]byte, 0, 128), "stile:{"...)

@@ -16,6 +16,8 @@ const syncInterval = 100 * time.Millisecond
 // lender is a remote that lends. Where the remote is none, every limit is exact.
 type lender interface {
 	lend(context.Context, []*loan)
+	// pay answers which payments were not answered.
+	pay(context.Context, []*payment) []*payment
 }
 
 // loan is what is done about one lease.
@@ -57,19 +59,19 @@ func (m *Meter) Run(ctx context.Context) {
 	m.sync(context.WithoutCancel(ctx), remote)
 }
 
-// sync asks for all leases at once, and pays debts. What is given back or paid is lost where
-// the remote fails, unless it was not asked at all.
+// sync pays debts, and asks for all leases at once. What is given back is lost where the
+// remote fails, unless it was not asked at all.
 func (m *Meter) sync(ctx context.Context, remote lender) {
 	sent := m.options.Now()
-	loans, paid := m.leases.loans(sent), m.debts.loans()
-	if len(loans)+len(paid) == 0 {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, max(time.Second, m.options.Timeout))
 	defer cancel()
-	remote.lend(ctx, append(paid, loans...))
-	m.leases.settle(loans, sent)
-	m.debts.settle(paid)
+	if due := m.debts.begin(sent); len(due) > 0 {
+		m.debts.end(remote.pay(ctx, due))
+	}
+	if loans := m.leases.loans(sent); len(loans) > 0 {
+		remote.lend(ctx, loans)
+		m.leases.settle(loans, sent)
+	}
 }
 
 func (s *leases) start() {

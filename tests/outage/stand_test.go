@@ -75,6 +75,9 @@ func newStand(t *testing.T, url string) *stand {
 		}
 		s.cold <- s.keyOf(t, fmt.Sprint("cold-", i/10))
 	}
+	for _, k := range append([]key{s.counted, s.strict}, s.warm...) {
+		s.wants(t, "/open", k, http.StatusOK) // who was never asked about is not known
+	}
 	s.wants(t, "/open", s.revoked, http.StatusOK)
 	s.admin(t, "DELETE /v1/keys/"+s.revoked.id, nil)
 	s.wants(t, "/open", s.revoked, http.StatusUnauthorized)
