@@ -11,7 +11,7 @@ import (
 
 // MeterOptions say where a Meter counts.
 type MeterOptions struct {
-	// Remote is where all processes count together: Redis or Memory.
+	// Remote is where all processes count together: Redis, File or Memory.
 	Remote interface {
 		Spend(context.Context, []policy.Charge) ([]policy.Balance, error)
 		Peek(context.Context, []policy.Charge) ([]policy.Balance, error)

@@ -42,9 +42,9 @@ func (u redisURL) connect(poolSize, retries int) redis.UniversalClient {
 	}
 }
 
-// DialerRetries: a refused connection would else be tried again for half a second.
-// DisableIdentity: CVE-2025-29923, replies out of order after CLIENT SETINFO timed out.
-
+// options are of one server. DialerRetries: a refused connection would else be tried again for
+// half a second. DisableIdentity: CVE-2025-29923, replies out of order after CLIENT SETINFO
+// timed out. The other shapes have the same for the same reasons.
 func (u redisURL) options(poolSize, retries int) *redis.Options {
 	return &redis.Options{
 		Addr: u.hosts[0], DB: u.database, Username: u.user, Password: u.password, Dialer: u.dialer(),
@@ -108,6 +108,7 @@ func pingAll(ctx context.Context, c redis.UniversalClient) error {
 	})
 }
 
+// dialer is nil, which is go-redis's own, without TLS.
 func (u redisURL) dialer() func(context.Context, string, string) (net.Conn, error) {
 	if u.tls == nil {
 		return nil

@@ -197,6 +197,9 @@ func (u *redisURL) readQuery(text string, secure bool) error {
 			return fmt.Errorf("the URL's option %s: %w", name, err)
 		}
 	}
+	if u.sentinelUser != "" && u.sentinelPassword == "" {
+		return errors.New("the URL's option sentinel_user does nothing without sentinel_password")
+	}
 	if secure {
 		u.tls, err = files.config()
 	}

@@ -73,6 +73,7 @@ func TestOpenRedisRefused(t *testing.T) {
 		"redis://:s3cret@h?read_timeout=always":     "read_timeout: must be",
 		"redis://:s3cret@h?dial_timeout=1h":         "dial_timeout: must be",
 		"redis://h?sentinel_user=x":                 "sentinel_user",
+		"redis+sentinel://h/m?sentinel_user=x":      "without sentinel_password",
 		"redis://h?ca_file=x":                       "ca_file",
 		"redis://h?%zz":                             "query",
 		"rediss://h?ca_file=/no/such":               "/no/such",
